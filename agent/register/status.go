@@ -1,0 +1,72 @@
+package register
+
+import (
+	"time"
+
+	"ekassa/agent/receipt"
+)
+
+// Link says how well the agent gets on with a register.
+type Link string
+
+// The links.
+const (
+	LinkUnknown Link = "unknown"      // not asked yet
+	LinkReady   Link = "ready"        // it answered the last time
+	LinkDown    Link = "down"         // nobody answers: receipts wait
+	LinkBlocked Link = "blocked"      // it answers, but a person has to act (Problem says what)
+	LinkOffline Link = "offline"      // the settings keep it aside
+	LinkMissing Link = "not_found"    // no address is set and none was found
+	LinkWrong   Link = "wrong_serial" // another register is at the address
+)
+
+// Queue counts a register's receipts that are not done.
+type Queue struct {
+	Waiting  int       `json:"waiting"` // with those on their way
+	Checking int       `json:"checking"`
+	Held     int       `json:"held"`
+	Refused  int       `json:"refused"`
+	Oldest   time.Time `json:"oldest,omitzero"` // when the till was told yes of the oldest waiting one
+}
+
+// Status is all that people are shown of one register.
+type Status struct {
+	ID       string         `json:"id"`
+	Name     string         `json:"name"`
+	Driver   string         `json:"driver"`
+	Terminal string         `json:"terminal"`
+	Mode     string         `json:"mode"` // active or offline
+	Address  string         `json:"address,omitempty"`
+	Link     Link           `json:"link"`
+	Problem  receipt.Reason `json:"problem,omitzero"`
+	Identity Identity       `json:"identity,omitzero"`
+	Shift    Shift          `json:"shift,omitzero"`
+	Queue    Queue          `json:"queue"`
+	SeenAt   time.Time      `json:"seen_at,omitzero"` // when it last answered
+}
+
+// Reasons that a receipt or a register may give for not going on. Each has its
+// sentence in the staff texts.
+const (
+	WhyNoRegister    = "no_register" // no register is bound to the terminal
+	WhyModuleOff     = "module_off"  //
+	WhyOffline       = "register_offline"
+	WhyNotFound      = "register_not_found"
+	WhyUnreachable   = "register_unreachable"
+	WhyBusy          = "register_busy"
+	WhyWrongRegister = "wrong_register" // Detail: the serial that answered
+	WhyCredentials   = "wrong_merchant_id"
+	WhyShiftClosed   = "shift_closed"  // and the settings say that a person opens it
+	WhyShiftExpired  = "shift_expired" // over 24 h
+	WhyPaper         = "paper_out"
+	WhyParent        = "waits_for_parent"    // Detail: the parent's id
+	WhyAsking        = "asking_register"     // no clear answer came; the register is being asked
+	WhyRefused       = "refused_by_register" // Detail: the register's code and words
+	WhyCannotMake    = "register_cannot"     // the register makes no such document; Detail: why
+	WhyCannotTell    = "outcome_unknown"     // the register cannot tell: a person decides
+	WhySupplier      = "supplier_needed"     // Detail: the register's code and words
+	WhyRangByHand    = "rung_up_by_hand"     // documents appeared that are not ours
+	WhyTooOld        = "too_old"             // waited longer than offline.replay_within
+	WhyNotFiscal     = "not_fiscal"          // kept here by the till's or the settings' word
+	WhyPerson        = "by_person"           // Detail: who and why
+)

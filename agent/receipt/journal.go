@@ -13,6 +13,8 @@ var (
 	ErrConflict = errors.New("id was used before with other content")
 	// ErrMove: the receipt's state does not allow it.
 	ErrMove = errors.New("the receipt's state does not allow this")
+	// ErrTaken: another receipt has this document already.
+	ErrTaken = errors.New("another receipt has this document")
 	// ErrStorage: nothing was stored, since the journal cannot be written or
 	// space is short.
 	ErrStorage = errors.New("the journal cannot take it")

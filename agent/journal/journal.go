@@ -1,0 +1,338 @@
+// Package journal keeps the agent's receipts in one SQLite file, and is the
+// only door to it.
+//
+// What it promises: whoever gets an answer from Accept finds the receipt here
+// after any crash or power cut, since the answer comes after a commit that was
+// synced to the disk (WAL, synchronous FULL). What happened is only ever added
+// to; the schema refuses a second attempt without proof that the first made
+// nothing. See schema/.
+//
+// Writes go through one goroutine that puts whatever is waiting into one
+// transaction (writer.go); reads have connections of their own and see only
+// what is committed. No write transaction takes a context: a cancelled one
+// would turn the rest of it into single commits (reliability.md A2).
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	_ "github.com/mattn/go-sqlite3" // the only place that knows the driver
+)
+
+const (
+	fileName = "journal.db"
+	lockName = "agent.lock"
+	// runningName stands in the folder while an agent runs, so that the next
+	// start knows whether the last stop was a clean one.
+	runningName = "agent.running"
+
+	// applicationID marks a file as ours: "ekas".
+	applicationID = 0x656b6173
+	// pageSize is small, since a receipt's journey is many small commits and
+	// each writes whole pages: half the bytes on the SD card of SQLite's 4096.
+	pageSize = 1024
+	// walLimit bounds the write-ahead log that stays on disk.
+	walLimit = 8 << 20
+)
+
+// ErrInUse: another agent runs on this journal.
+var ErrInUse = errors.New("another agent is running on it")
+
+// Journal is an open journal. Its methods may be called from any goroutine.
+type Journal struct {
+	dir     string
+	now     func() time.Time
+	lock    *flock.Flock
+	write   *sql.DB // one connection
+	read    *sql.DB
+	writer  *writer
+	watches watches
+	epoch   int64
+	unclean bool
+	close   sync.Once
+}
+
+// Open opens or creates the journal in dir, brings its schema up to date, and
+// checks that the file keeps its promises. The folder's parent must exist.
+func Open(dir string, now func() time.Time) (*Journal, error) {
+	j := &Journal{dir: dir, now: now}
+	if err := j.open(); err != nil {
+		j.release()
+		return nil, fmt.Errorf("open journal in %s: %w", dir, err)
+	}
+	return j, nil
+}
+
+func (j *Journal) open() error {
+	if err := os.Mkdir(j.dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make the folder: %w", bare(err))
+	}
+	j.lock = flock.New(filepath.Join(j.dir, lockName), flock.SetPermissions(0o600))
+	held, err := j.lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock the folder: %w; make it writable for the agent's user", bare(err))
+	}
+	if !held {
+		return fmt.Errorf("%w; stop that one first, or give this one a data_dir of its own", ErrInUse)
+	}
+	path := filepath.Join(j.dir, fileName)
+	if err := create(path); err != nil {
+		return err
+	}
+	if j.write, err = connect(path, "rwc", 1); err != nil {
+		return err
+	}
+	if err := j.verify(); err != nil {
+		return err
+	}
+	running := filepath.Join(j.dir, runningName)
+	if _, err := os.Stat(running); err == nil {
+		j.unclean = true
+		if err := check(j.write); err != nil {
+			return err
+		}
+	}
+	if err := mark(running); err != nil {
+		return fmt.Errorf("mark the journal as in use: %w", err)
+	}
+	if err := migrate(j.write, j.now()); err != nil {
+		return err
+	}
+	if err := j.write.QueryRow(`SELECT max(number) FROM epoch`).Scan(&j.epoch); err != nil {
+		return fmt.Errorf("read the epoch: %w", err)
+	}
+	if j.read, err = connect(path, "ro", 4); err != nil {
+		return err
+	}
+	j.writer, err = startWriter(j.write, j.now, j.watches.publish)
+	return err
+}
+
+// create makes an empty database with our page size, which cannot be changed
+// once it is in WAL mode. A crash in here leaves an empty database.
+func create(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	db, err := sql.Open("sqlite3", "file:"+escape(path)+"?mode=rwc&_journal_mode=DELETE&_synchronous=EXTRA")
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	_, err = db.Exec(fmt.Sprintf(`PRAGMA page_size = %d; PRAGMA application_id = %d`, pageSize, applicationID))
+	if err = errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("create %s: %w", fileName, err)
+	}
+	return os.Chmod(path, 0o600)
+}
+
+// connect opens a pool. All options stand in the connection string: a PRAGMA
+// sent later would reach one connection of the pool only.
+func connect(path, mode string, most int) (*sql.DB, error) {
+	options := url.Values{}
+	options.Set("mode", mode)
+	options.Set("_busy_timeout", "5000")
+	options.Set("_foreign_keys", "on")
+	options.Set("_synchronous", "FULL")
+	options.Set("_txlock", "immediate")
+	options.Set("_cache_size", "-1024") // KiB for each connection
+	if mode == "ro" {
+		options.Set("_query_only", "on")
+	} else {
+		options.Set("_journal_mode", "WAL")
+	}
+	db, err := sql.Open("sqlite3", "file:"+escape(path)+"?"+options.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(most)
+	db.SetMaxIdleConns(most)
+	if err := db.Ping(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", fileName, err)
+	}
+	return db, nil
+}
+
+// escape makes a path safe inside a file: URI.
+func escape(path string) string { return (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() }
+
+// verify reads back what the promises rest on.
+func (j *Journal) verify() error {
+	for _, p := range []struct{ name, want string }{
+		{"synchronous", "2"}, {"journal_mode", "wal"}, {"foreign_keys", "1"},
+	} {
+		var got string
+		if err := j.write.QueryRow(`PRAGMA ` + p.name).Scan(&got); err != nil {
+			return fmt.Errorf("read PRAGMA %s: %w", p.name, err)
+		}
+		if got != p.want {
+			return fmt.Errorf("PRAGMA %s is %s and not %s: this journal would not survive a power cut", p.name, got, p.want)
+		}
+	}
+	var id int64
+	if err := j.write.QueryRow(`PRAGMA application_id`).Scan(&id); err != nil {
+		return fmt.Errorf("read PRAGMA application_id: %w", err)
+	}
+	if id != applicationID {
+		return fmt.Errorf("%s is not a journal of this program; move it away", fileName)
+	}
+	var version string
+	if err := j.write.QueryRow(`SELECT sqlite_version()`).Scan(&version); err != nil {
+		return fmt.Errorf("read SQLite's version: %w", err)
+	}
+	// Older ones may corrupt a WAL database (https://www.sqlite.org/wal.html#walresetbug).
+	if older(version, "3.51.3") {
+		return fmt.Errorf("SQLite %s is too old to be safe, at least 3.51.3 is needed", version)
+	}
+	if _, err := j.write.Exec(fmt.Sprintf(`PRAGMA journal_size_limit = %d`, walLimit)); err != nil {
+		return fmt.Errorf("bound the write-ahead log: %w", err)
+	}
+	return nil
+}
+
+func older(version, than string) bool {
+	a, b := strings.Split(version, "."), strings.Split(than, ".")
+	for n := range b {
+		x, y := 0, 0
+		if n < len(a) {
+			x, _ = strconv.Atoi(a[n])
+		}
+		y, _ = strconv.Atoi(b[n])
+		if x != y {
+			return x < y
+		}
+	}
+	return false
+}
+
+// check looks for damage. Both PRAGMAs tell of it in rows, never as an error.
+func check(db *sql.DB) error {
+	for _, pragma := range []string{"quick_check", "foreign_key_check"} {
+		rows, err := db.Query(`PRAGMA ` + pragma)
+		if err != nil {
+			return fmt.Errorf("check the journal (%s): %w", pragma, err)
+		}
+		for rows.Next() {
+			columns, _ := rows.Columns()
+			found := make([]any, len(columns))
+			for n := range found {
+				found[n] = new(sql.NullString)
+			}
+			if err := rows.Scan(found...); err != nil {
+				rows.Close()
+				return fmt.Errorf("check the journal (%s): %w", pragma, err)
+			}
+			if first := found[0].(*sql.NullString).String; pragma != "quick_check" || first != "ok" {
+				rows.Close()
+				return fmt.Errorf("the journal is damaged (%s: %s); keep the file and restore a backup", pragma, first)
+			}
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return fmt.Errorf("check the journal (%s): %w", pragma, err)
+		}
+	}
+	return nil
+}
+
+// Epoch of this journal: it rises with a new or restored one.
+func (j *Journal) Epoch() int64 { return j.epoch }
+
+// Unclean says whether the last run ended without closing.
+func (j *Journal) Unclean() bool { return j.unclean }
+
+// Done is closed when the journal can no longer be trusted to write: the
+// process must end, and the next start checks. Health then gives the cause.
+func (j *Journal) Done() <-chan struct{} { return j.writer.failed }
+
+// Health is nil while the journal takes writes.
+func (j *Journal) Health() error { return j.writer.health() }
+
+// Close finishes what was begun and closes the file.
+func (j *Journal) Close() error {
+	var err error
+	j.close.Do(func() {
+		if j.writer.stop() == nil {
+			// Leaves no log behind; where it cannot, the next start replays it.
+			_, _ = j.write.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`)
+			err = os.Remove(filepath.Join(j.dir, runningName))
+		}
+		err = errors.Join(err, j.release())
+	})
+	return err
+}
+
+func (j *Journal) release() error {
+	var err error
+	if j.read != nil {
+		err = j.read.Close()
+	}
+	if j.write != nil {
+		err = errors.Join(err, j.write.Close())
+	}
+	if j.lock != nil {
+		err = errors.Join(err, j.lock.Unlock())
+	}
+	return err
+}
+
+// mark leaves a file that says that an agent is running, on the disk for sure.
+func mark(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return bare(err)
+	}
+	_, err = fmt.Fprintln(f, os.Getpid())
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return bare(err)
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// bare drops the path that the caller's message has already.
+func bare(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// readTx runs a query inside one snapshot.
+func (j *Journal) readTx(f func(q queryer) error) error {
+	tx, err := j.read.BeginTx(context.Background(), &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
+	defer tx.Rollback() // nothing to lose: it only read
+	return f(tx)
+}
+
+// queryer is what both kinds of transaction can do.
+type queryer interface {
+	Query(query string, args ...any) (*sql.Rows, error)
+	QueryRow(query string, args ...any) *sql.Row
+}
+
+func millis(t time.Time) int64 { return t.UnixMilli() }
+
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}

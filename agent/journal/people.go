@@ -1,0 +1,110 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+// Retry sends a refused receipt again, after a person has mended what the
+// register said no to. Error: receipt.ErrMove where it is not refused.
+func (j *Journal) Retry(terminal, id, who string) (receipt.Stored, error) {
+	return j.act(terminal, id, func(t *tx, s *receipt.Stored) error {
+		if s.State != receipt.Refused {
+			return fmt.Errorf("%w: it is %s", receipt.ErrMove, s.State)
+		}
+		return t.move(s, receipt.Waiting, by(who, ""))
+	})
+}
+
+// Fiscalise sends a receipt that was kept here only. Error: receipt.ErrMove
+// where it is not such a one.
+func (j *Journal) Fiscalise(terminal, id, who string) (receipt.Stored, error) {
+	return j.act(terminal, id, func(t *tx, s *receipt.Stored) error {
+		if s.State != receipt.NonFiscal {
+			return fmt.Errorf("%w: it is %s", receipt.ErrMove, s.State)
+		}
+		return t.move(s, receipt.Waiting, by(who, ""))
+	})
+}
+
+// Withdraw takes a receipt back that is not fiscal and not on its way. Error:
+// receipt.ErrMove.
+func (j *Journal) Withdraw(terminal, id, who, why string) (receipt.Stored, error) {
+	return j.act(terminal, id, func(t *tx, s *receipt.Stored) error {
+		if s.State == receipt.Held && s.Attempts > 0 {
+			// Whether the register made it is not known; the person answers for it.
+			if err := t.prove(s.Seq, s.Attempts, register.ProofPerson, fmt.Sprintf("withdrawn: %s: %s", who, why)); err != nil {
+				return err
+			}
+		}
+		return t.move(s, receipt.Withdrawn, by(who, why))
+	})
+}
+
+// Resolve writes down what a person says of a held receipt. Error:
+// receipt.ErrMove where it is not held.
+func (j *Journal) Resolve(terminal, id string, d receipt.Decision) (receipt.Stored, error) {
+	return j.act(terminal, id, func(t *tx, s *receipt.Stored) error {
+		if s.State != receipt.Held {
+			return fmt.Errorf("%w: it is %s", receipt.ErrMove, s.State)
+		}
+		proof, to := register.ProofPerson, receipt.Waiting
+		switch d.Verdict {
+		case receipt.Drop:
+			to = receipt.Withdrawn
+		case receipt.WasMade:
+			proof, to = register.ProofMade, receipt.Fiscal
+			document := *d.Document
+			if document.RegisterSerial == "" && s.Attempts > 0 {
+				err := t.QueryRow(`SELECT serial FROM attempt WHERE seq = ? AND number = ?`, s.Seq, s.Attempts).Scan(&document.RegisterSerial)
+				if err != nil {
+					return err
+				}
+			}
+			if document.At.IsZero() {
+				document.At = t.now
+			}
+			if document.ShortID == "" {
+				document.ShortID = receipt.ShortID(document.FiscalID)
+			}
+			if err := t.document(s, document); err != nil {
+				return err
+			}
+		case receipt.Send:
+		default:
+			return fmt.Errorf("no such verdict: %q", d.Verdict)
+		}
+		if s.Attempts > 0 {
+			if err := t.prove(s.Seq, s.Attempts, proof, fmt.Sprintf("%s: %s: %s", d.Verdict, d.Who, d.Why)); err != nil {
+				return err
+			}
+		}
+		return t.move(s, to, by(d.Who, d.Why))
+	})
+}
+
+func (j *Journal) act(terminal, id string, do func(*tx, *receipt.Stored) error) (s receipt.Stored, err error) {
+	err = j.writer.do(func(t *tx) error {
+		if s, err = load(t, `WHERE r.terminal = ? AND r.id = ?`, terminal, id); err != nil {
+			return err
+		}
+		return do(t, &s)
+	})
+	if err != nil && !errors.Is(err, receipt.ErrNotFound) {
+		err = fmt.Errorf("change receipt %s: %w", id, err)
+	}
+	return s, err
+}
+
+func by(who, why string) receipt.Reason {
+	switch {
+	case who == "":
+		return receipt.Reason{}
+	case why != "":
+		who += ": " + why
+	}
+	return receipt.Reason{Code: register.WhyPerson, Detail: who}
+}

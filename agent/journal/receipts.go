@@ -1,0 +1,284 @@
+package journal
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+// Accept stores what a till closed and returns after the commit is on the
+// disk. Where the terminal's id was here before with the same content, it gives
+// the receipt's present state and isNew is false. Errors: receipt.ErrConflict,
+// receipt.Faults about the parent, receipt.ErrStorage.
+func (j *Journal) Accept(terminal, register string, r receipt.Receipt, f receipt.Fingerprint) (s receipt.Stored, isNew bool, err error) {
+	err = j.writer.do(func(t *tx) error {
+		s, isNew, err = accept(t, terminal, register, r, f)
+		return err
+	})
+	if err != nil {
+		return receipt.Stored{}, false, err
+	}
+	return s, isNew, nil
+}
+
+func accept(t *tx, terminal, register string, r receipt.Receipt, f receipt.Fingerprint) (receipt.Stored, bool, error) {
+	var seq int64
+	var said, meant []byte
+	err := t.QueryRow(`SELECT seq, said, meant FROM receipt WHERE terminal = ? AND id = ?`, terminal, r.ID).Scan(&seq, &said, &meant)
+	switch {
+	case err == nil:
+		if !bytes.Equal(said, f.Said[:]) && !bytes.Equal(meant, f.Meant[:]) {
+			return receipt.Stored{}, false, receipt.ErrConflict
+		}
+		s, err := load(t, `WHERE r.seq = ?`, seq)
+		return s, false, err
+	case !errors.Is(err, sql.ErrNoRows):
+		return receipt.Stored{}, false, err
+	}
+
+	var parent sql.NullInt64
+	if r.Parent != nil && r.Parent.ID != "" {
+		p, err := load(t, `WHERE r.terminal = ? AND r.id = ?`, terminal, r.Parent.ID)
+		if err == nil {
+			err = mayTakeBack(&r, p)
+		} else if errors.Is(err, receipt.ErrNotFound) {
+			err = receipt.Faults{{Field: "parent.id", Code: receipt.CodeParent}}
+		}
+		if err != nil {
+			return receipt.Stored{}, false, err
+		}
+		parent = sql.NullInt64{Int64: p.Seq, Valid: true}
+	}
+	content, err := json.Marshal(r)
+	if err != nil {
+		return receipt.Stored{}, false, fmt.Errorf("write receipt %s: %w", r.ID, err)
+	}
+	result, err := t.run(`INSERT INTO receipt (terminal, id, kind, received_at, said, meant, content) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		terminal, r.ID, r.Kind, millis(t.now), f.Said[:], f.Meant[:], string(content))
+	if err != nil {
+		return receipt.Stored{}, false, err
+	}
+	if seq, err = result.LastInsertId(); err != nil {
+		return receipt.Stored{}, false, err
+	}
+	s := receipt.Stored{
+		Receipt: r, Seq: seq, Terminal: terminal, Register: register, State: receipt.Waiting,
+		ReceivedAt: moment(millis(t.now)), ChangedAt: moment(millis(t.now)),
+	}
+	if !r.Fiscal {
+		s.State, s.Reason.Code = receipt.NonFiscal, "not_fiscal"
+	}
+	_, err = t.run(`INSERT INTO life (seq, register, parent, state, reason, changed_at) VALUES (?, ?, ?, ?, ?, ?)`,
+		seq, null(register), parent, s.State, s.Reason.Code, millis(t.now))
+	if err != nil {
+		return receipt.Stored{}, false, err
+	}
+	return s, true, t.tell(s)
+}
+
+// mayTakeBack says whether r may name p as its parent, and gives a cancel what
+// it cancels.
+func mayTakeBack(r *receipt.Receipt, p receipt.Stored) error {
+	allowed := map[receipt.Kind][]receipt.Kind{
+		receipt.Refund:        {receipt.Sale, receipt.Prepayment, receipt.CreditPayment},
+		receipt.Cancel:        {receipt.Sale, receipt.Refund, receipt.Prepayment, receipt.CreditPayment, receipt.Correction},
+		receipt.CreditPayment: {receipt.Sale},
+		receipt.Sale:          {receipt.Prepayment},
+	}
+	ok := false
+	for _, k := range allowed[r.Kind] {
+		ok = ok || k == p.Kind
+	}
+	switch {
+	case !ok:
+		return receipt.Faults{{Field: "parent.id", Code: receipt.CodeParentKind, Detail: string(p.Kind)}}
+	case p.State == receipt.Withdrawn:
+		return receipt.Faults{{Field: "parent.id", Code: receipt.CodeParentState, Detail: string(p.State)}}
+	}
+	if r.Kind == receipt.Cancel && len(r.Items) == 0 {
+		r.Items, r.Payments = p.Items, p.Payments
+		r.Payments.Cash = p.Payments.NetCash(p.Total()) // its change was never in the drawer
+	}
+	return nil
+}
+
+// Get gives a terminal's receipt as it is now, or receipt.ErrNotFound.
+func (j *Journal) Get(terminal, id string) (s receipt.Stored, err error) {
+	err = j.readTx(func(q queryer) error {
+		s, err = load(q, `WHERE r.terminal = ? AND r.id = ?`, terminal, id)
+		return err
+	})
+	return s, err
+}
+
+// List gives receipts, newest first.
+func (j *Journal) List(f receipt.Filter) ([]receipt.Stored, error) {
+	where, args := []string{`r.kind NOT IN ('deposit', 'withdrawal')`}, []any{}
+	if f.Cash {
+		where[0] = `r.kind IN ('deposit', 'withdrawal')`
+	}
+	if f.Terminal != "" {
+		where, args = append(where, `r.terminal = ?`), append(args, f.Terminal)
+	}
+	if f.Before > 0 {
+		where, args = append(where, `r.seq < ?`), append(args, f.Before)
+	}
+	if len(f.States) > 0 {
+		marks := strings.Repeat(`, ?`, len(f.States))[2:]
+		where = append(where, `l.state IN (`+marks+`)`)
+		for _, s := range f.States {
+			args = append(args, s)
+		}
+	}
+	limit := f.Limit
+	if limit <= 0 {
+		limit = 50
+	}
+	var list []receipt.Stored
+	err := j.readTx(func(q queryer) (err error) {
+		list, err = loadAll(q, `WHERE `+strings.Join(where, ` AND `)+` ORDER BY r.seq DESC LIMIT ?`, append(args, limit)...)
+		return err
+	})
+	return list, err
+}
+
+// Queue counts what is not done yet for a register.
+func (j *Journal) Queue(name string) (q register.Queue, err error) {
+	err = j.readTx(func(tx queryer) error {
+		var oldest sql.NullInt64
+		err := tx.QueryRow(`SELECT count(*), coalesce(sum(state = 'checking'), 0),
+			(SELECT received_at FROM receipt WHERE seq = min(life.seq))
+			FROM life WHERE register = ? AND state IN ('waiting', 'sending', 'checking')`, name).
+			Scan(&q.Waiting, &q.Checking, &oldest)
+		if err != nil {
+			return fmt.Errorf("count the queue of %s: %w", name, err)
+		}
+		q.Oldest = moment(oldest.Int64)
+		err = tx.QueryRow(`SELECT coalesce(sum(state = 'held'), 0), coalesce(sum(state = 'refused'), 0)
+			FROM life WHERE register = ? AND state IN ('held', 'refused')`, name).Scan(&q.Held, &q.Refused)
+		if err != nil {
+			return fmt.Errorf("count what a person must see of %s: %w", name, err)
+		}
+		return nil
+	})
+	return q, err
+}
+
+// Unbound counts what waits without a register.
+func (j *Journal) Unbound(terminal string) (n int, err error) {
+	err = j.readTx(func(q queryer) error {
+		return q.QueryRow(`SELECT count(*) FROM life l JOIN receipt r USING (seq)
+			WHERE l.register IS NULL AND l.state = 'waiting' AND r.terminal = ?`, terminal).Scan(&n)
+	})
+	return n, err
+}
+
+const columns = `SELECT r.seq, r.terminal, r.received_at, r.content,
+	coalesce(l.register, ''), l.state, l.attempts, l.reason, l.reason_detail, l.changed_at,
+	d.seq, d.serial, d.fiscal_id, d.short_id, d.number, d.register_id, d.shift, d.url, d.printed, d.at,
+	CASE WHEN l.state IN ('waiting', 'sending', 'checking') AND l.register IS NOT NULL THEN
+	  (SELECT count(*) FROM life q WHERE q.register = l.register AND q.seq < r.seq
+	     AND q.state IN ('waiting', 'sending', 'checking')) ELSE 0 END
+	FROM receipt r JOIN life l USING (seq) LEFT JOIN document d USING (seq) `
+
+func load(q queryer, where string, args ...any) (receipt.Stored, error) {
+	list, err := loadAll(q, where, args...)
+	switch {
+	case err != nil:
+		return receipt.Stored{}, err
+	case len(list) == 0:
+		return receipt.Stored{}, receipt.ErrNotFound
+	}
+	return list[0], nil
+}
+
+func loadAll(q queryer, where string, args ...any) ([]receipt.Stored, error) {
+	rows, err := q.Query(columns+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read receipts: %w", err)
+	}
+	defer rows.Close()
+	var list []receipt.Stored
+	for rows.Next() {
+		s, err := scan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read a receipt: %w", err)
+		}
+		list = append(list, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read receipts: %w", err)
+	}
+	return list, nil
+}
+
+func scan(rows *sql.Rows) (s receipt.Stored, err error) {
+	var received, changed int64
+	var content []byte
+	var document, printed, made sql.NullInt64
+	var serial, fiscal, short, number, id, shift, url sql.NullString
+	err = rows.Scan(&s.Seq, &s.Terminal, &received, &content,
+		&s.Register, &s.State, &s.Attempts, &s.Reason.Code, &s.Reason.Detail, &changed,
+		&document, &serial, &fiscal, &short, &number, &id, &shift, &url, &printed, &made, &s.Ahead)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(content, &s.Receipt); err != nil {
+		return s, err
+	}
+	s.ReceivedAt, s.ChangedAt = moment(received), moment(changed)
+	if document.Valid {
+		s.Document = &receipt.Document{
+			FiscalID: fiscal.String, ShortID: short.String, Number: number.String, RegisterID: id.String,
+			RegisterSerial: serial.String, Shift: shift.String, URL: url.String, Printed: printed.Int64 == 1,
+			At: moment(made.Int64),
+		}
+	}
+	return s, nil
+}
+
+// tell writes the record of what became of a receipt, and remembers to wake
+// the watchers after the commit.
+func (t *tx) tell(s receipt.Stored) error {
+	kind := "receipt"
+	if s.Kind.IsCash() {
+		kind = "cash"
+	}
+	result, err := t.run(`INSERT INTO record (at, type, receipt, state, reason, detail) VALUES (?, ?, ?, ?, ?, ?)`,
+		millis(t.now), kind, s.Seq, s.State, s.Reason.Code, s.Reason.Detail)
+	if err != nil {
+		return err
+	}
+	n, err := result.LastInsertId()
+	if err != nil {
+		return err
+	}
+	t.changes = append(t.changes, receipt.Change{Record: n, Receipt: s, At: t.now})
+	return nil
+}
+
+// move takes a receipt from one state to another, if it is still in the first.
+func (t *tx) move(s *receipt.Stored, to receipt.State, why receipt.Reason) error {
+	if !s.State.May(to) {
+		return fmt.Errorf("%w: %s may not become %s", receipt.ErrMove, s.State, to)
+	}
+	result, err := t.run(`UPDATE life SET state = ?, attempts = ?, reason = ?, reason_detail = ?, changed_at = ?, register = ?
+		WHERE seq = ? AND state = ?`,
+		to, s.Attempts, why.Code, why.Detail, millis(t.now), null(s.Register), s.Seq, s.State)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, fmt.Errorf("%w: it is no longer %s", receipt.ErrMove, s.State))
+	}
+	s.State, s.Reason, s.ChangedAt = to, why, t.now
+	return t.tell(*s)
+}
+
+func null(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }

@@ -1,0 +1,119 @@
+package journal
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+// SaveReport keeps an X or Z report, with its record for the cloud.
+func (j *Journal) SaveReport(r register.Reported) error {
+	report, err := json.Marshal(r.Report)
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	record := map[string]string{"x": "x_report", "z": "shift_closed"}[r.Kind]
+	err = j.writer.do(func(t *tx) error {
+		raw := r.Report.Raw
+		if raw == nil {
+			raw = []byte{}
+		}
+		result, err := t.run(`INSERT INTO report (register, kind, shift, by, at, report, raw) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			r.Register, r.Kind, r.Report.Shift, r.By, millis(r.At), string(report), raw)
+		if err != nil {
+			return err
+		}
+		id, err := result.LastInsertId()
+		if err != nil {
+			return err
+		}
+		_, err = t.run(`INSERT INTO record (at, type, report) VALUES (?, ?, ?)`, millis(t.now), record, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("keep the %s report of %s: %w", r.Kind, r.Register, err)
+	}
+	return nil
+}
+
+// ShiftOpened records that a shift was opened on a register.
+func (j *Journal) ShiftOpened(name, shift, who string) error {
+	return j.writer.do(func(t *tx) error {
+		_, err := t.run(`INSERT INTO record (at, type, state, reason, detail) VALUES (?, 'shift_opened', ?, ?, ?)`,
+			millis(t.now), name, shift, who)
+		return err
+	})
+}
+
+// Pairing gives the serial that was first seen behind a configured register,
+// and where it was last; "" where none was.
+func (j *Journal) Pairing(name string) (serial, address string, err error) {
+	err = j.readTx(func(q queryer) error {
+		return q.QueryRow(`SELECT serial, address FROM pairing WHERE register = ?`, name).Scan(&serial, &address)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", "", nil
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("read the pairing of %s: %w", name, err)
+	}
+	return serial, address, nil
+}
+
+// Pair remembers which register stands behind a configured one, and where.
+func (j *Journal) Pair(name, serial, address string) error {
+	return j.writer.do(func(t *tx) error {
+		_, err := t.run(`INSERT INTO pairing (register, serial, address, paired_at) VALUES (?, ?, ?, ?)
+			ON CONFLICT (register) DO UPDATE SET serial = excluded.serial, address = excluded.address`,
+			name, serial, address, millis(t.now))
+		return err
+	})
+}
+
+// Changes gives what became of a terminal's receipts after a record, oldest
+// first, each as it is now. Terminal "" is all of them.
+func (j *Journal) Changes(terminal string, after int64, limit int) (changes []receipt.Change, err error) {
+	err = j.readTx(func(q queryer) error {
+		rows, err := q.Query(`SELECT c.seq, c.at, c.receipt FROM record c JOIN receipt r ON r.seq = c.receipt
+			WHERE c.seq > ? AND (? = '' OR r.terminal = ?) ORDER BY c.seq LIMIT ?`, after, terminal, terminal, limit)
+		if err != nil {
+			return fmt.Errorf("read the records: %w", err)
+		}
+		type line struct{ record, at, seq int64 }
+		var lines []line
+		for rows.Next() {
+			var l line
+			if err := rows.Scan(&l.record, &l.at, &l.seq); err != nil {
+				return errors.Join(err, rows.Close())
+			}
+			lines = append(lines, l)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return fmt.Errorf("read the records: %w", err)
+		}
+		for _, l := range lines {
+			s, err := load(q, `WHERE r.seq = ?`, l.seq)
+			if err != nil {
+				return err
+			}
+			changes = append(changes, receipt.Change{Record: l.record, Receipt: s, At: moment(l.at)})
+		}
+		return nil
+	})
+	return changes, err
+}
+
+// LastChange is the number of the newest record; 0 where there is none.
+func (j *Journal) LastChange() (n int64, err error) {
+	err = j.readTx(func(q queryer) error {
+		return q.QueryRow(`SELECT coalesce(max(seq), 0) FROM record`).Scan(&n)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the last record: %w", err)
+	}
+	return n, nil
+}

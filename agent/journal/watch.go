@@ -1,0 +1,69 @@
+package journal
+
+import (
+	"sync"
+
+	"ekassa/agent/receipt"
+)
+
+// watches wakes whoever waits for something to change. A pulse says only that
+// something did: the watcher then reads what, so that none is ever missed.
+type watches struct {
+	mu  sync.Mutex
+	all map[*watch]struct{}
+}
+
+type watch struct {
+	terminal, id, register string
+	pulse                  chan struct{}
+}
+
+func (w *watches) add(x *watch) (<-chan struct{}, func()) {
+	x.pulse = make(chan struct{}, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all == nil {
+		w.all = map[*watch]struct{}{}
+	}
+	w.all[x] = struct{}{}
+	return x.pulse, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.all, x)
+	}
+}
+
+func (w *watches) publish(changes []receipt.Change) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for x := range w.all {
+		for _, c := range changes {
+			if x.wants(c.Receipt) {
+				select {
+				case x.pulse <- struct{}{}:
+				default: // one is pending already
+				}
+				break
+			}
+		}
+	}
+}
+
+func (x *watch) wants(s receipt.Stored) bool {
+	if x.register != "" {
+		return s.Register == x.register
+	}
+	return s.Terminal == x.terminal && (x.id == "" || s.ID == x.id)
+}
+
+// Watch gives a pulse after each commit that changed the receipt; with an empty
+// id, any receipt of the terminal. stop ends it.
+func (j *Journal) Watch(terminal, id string) (changed <-chan struct{}, stop func()) {
+	return j.watches.add(&watch{terminal: terminal, id: id})
+}
+
+// WatchRegister gives a pulse after each commit that changed a receipt of the
+// register's. stop ends it.
+func (j *Journal) WatchRegister(register string) (changed <-chan struct{}, stop func()) {
+	return j.watches.add(&watch{register: register})
+}

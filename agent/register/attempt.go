@@ -1,0 +1,58 @@
+package register
+
+import (
+	"time"
+
+	"ekassa/agent/receipt"
+)
+
+// Attempt is one try to have a receipt made into a document. It is committed
+// before the first byte leaves and never changes afterwards; what is learned
+// of it later is evidence beside it (reliability.md C6).
+type Attempt struct {
+	Seq      int64 // of the receipt
+	Number   int   // 1 for the first try
+	Register string
+	Address  string
+	Baseline Baseline
+	Request  Request
+	At       time.Time
+}
+
+// Proof says what is known of an attempt. A further attempt needs one that
+// proves that this one made nothing; the journal's schema insists on it.
+type Proof string
+
+// The proofs. ProvesNothingMade tells which of them allow a further attempt.
+const (
+	ProofMade    Proof = "made"     // the document is there
+	ProofNotSent Proof = "not_sent" // not a byte left us
+	ProofRefused Proof = "refused"  // a code that proves that nothing was made
+	ProofNotMade Proof = "not_made" // the register, asked later, showed that it made nothing
+	ProofPerson  Proof = "person"   // a named person says that nothing was made
+	ProofUnclear Proof = "unclear"  // no clear answer: proves nothing
+)
+
+// ProvesNothingMade says whether the receipt may be sent again.
+func (p Proof) ProvesNothingMade() bool {
+	return p == ProofNotSent || p == ProofRefused || p == ProofNotMade || p == ProofPerson
+}
+
+// Conclusion is what the dispatch loop makes of an attempt: where the receipt
+// goes, and the proof for it.
+type Conclusion struct {
+	State    receipt.State
+	Reason   receipt.Reason
+	Proof    Proof
+	Text     string            // what was asked and answered, for people
+	Document *receipt.Document // where State is fiscal
+}
+
+// Reported is a report as the journal keeps it.
+type Reported struct {
+	Register string
+	Kind     string // "x" or "z"
+	By       string // who asked for it
+	At       time.Time
+	Report   Report
+}

@@ -109,19 +109,22 @@ func fromTXT(txt []string) (protocol, serial string) {
 
 func isProtocol(s string) bool { return s == AzSmart || s == Omnitech || s == Caspos }
 
-// singleLabel reports whether an escaped instance name is one DNS label, as
-// every instance name is. The library compares service types by their end
-// only: an instance of "_my_ekassa._tcp" arrives as "Bar._my".
-func singleLabel(escaped string) bool {
+// foreign reports whether an escaped instance name shows that the entry is of
+// another service type. The library compares types by their end only: an
+// instance of "_my_ekassa._tcp" arrives as "Bar._my", its last label beginning
+// as only a type does. Other dots are let pass, though they should be escaped:
+// the library, as an announcer, does not do it.
+func foreign(escaped string) bool {
+	label := 0 // where the last label starts
 	for i := 0; i < len(escaped); i++ {
 		switch escaped[i] {
 		case '\\':
 			i++
 		case '.':
-			return false
+			label = i + 1
 		}
 	}
-	return escaped != ""
+	return escaped == "" || strings.HasPrefix(escaped[label:], "_")
 }
 
 // unescape undoes DNS presentation form: \DDD is a byte, \X is X.

@@ -107,15 +107,17 @@ func TestFromEntry_ForeignServicesAreDropped(t *testing.T) {
 		"a port that cannot be":      entry("Bar", 65536, "192.168.1.5"),
 		"nothing":                    nil,
 		"nowhere":                    entry("Bar", 8008),
-		"an escape before the dot":   entry(`Bar\\.x`, 8008, "192.168.1.5"),
-		"a name that is only a dot.": entry(".", 8008, "192.168.1.5"),
+		"an escape before the dot":   entry(`Bar\\._my`, 8008, "192.168.1.5"),
+		"a type alone":               entry("_my", 8008, "192.168.1.5"),
 	} {
 		if cs := fromEntry(e, true, time.Now()); len(cs) != 0 {
 			t.Errorf("%s: got %v", name, cs)
 		}
 	}
-	if cs := fromEntry(entry(`Bar\.1`, 8008, "192.168.1.5"), false, time.Now()); len(cs) != 1 || cs[0].Name != "Bar.1" {
-		t.Errorf("a name with a dot in it: got %v", cs)
+	for in, want := range map[string]string{`Bar\.1`: "Bar.1", `Bar No.1`: "Bar No.1", `Bar\._my`: "Bar._my"} {
+		if cs := fromEntry(entry(in, 8008, "192.168.1.5"), false, time.Now()); len(cs) != 1 || cs[0].Name != want {
+			t.Errorf("a name with a dot in it: got %v, want %s", cs, want)
+		}
 	}
 }
 
@@ -168,7 +170,7 @@ func FuzzFromEntry(f *testing.F) {
 		e := zeroconf.NewServiceEntry(instance, ServiceType, domain)
 		e.Port, e.Text, e.AddrIPv4 = port, []string{txt}, []net.IP{ip}
 		for _, c := range fromEntry(e, loopback, time.Now()) {
-			if !plausible(c.Addr, loopback) || !singleLabel(instance) {
+			if !plausible(c.Addr, loopback) || foreign(instance) {
 				t.Errorf("candidate %v of %q", c.Addr, instance)
 			}
 			if clean(c.Name) != c.Name {

@@ -79,7 +79,7 @@ func drain(entries <-chan *zeroconf.ServiceEntry, loopback bool) []Candidate {
 // fromEntry makes a candidate for each address of an entry that is really of
 // our service type.
 func fromEntry(e *zeroconf.ServiceEntry, loopback bool, now time.Time) []Candidate {
-	if e == nil || e.Service != ServiceType || !singleLabel(e.Instance) || e.Port < 1 || e.Port > 65535 {
+	if e == nil || e.Service != ServiceType || foreign(e.Instance) || e.Port < 1 || e.Port > 65535 {
 		return nil
 	}
 	protocol, serial := fromTXT(e.Text)

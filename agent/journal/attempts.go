@@ -53,6 +53,16 @@ func (j *Journal) Unfinished(name string) (s receipt.Stored, a register.Attempt,
 	return s, a, err
 }
 
+// Unprinted gives the newest receipt of a register whose document did not come
+// out on paper; receipt.ErrNotFound where there is none.
+func (j *Journal) Unprinted(name string) (s receipt.Stored, err error) {
+	err = j.readTx(func(q queryer) error {
+		s, err = load(q, `WHERE d.printed = 0 AND l.register = ? ORDER BY r.seq DESC LIMIT 1`, name)
+		return err
+	})
+	return s, err
+}
+
 // Registers names every register that has something to do.
 func (j *Journal) Registers() (names []string, err error) {
 	err = j.readTx(func(q queryer) error {

@@ -57,7 +57,11 @@ func apply(db *sql.DB, file string, number int, now time.Time) error {
 		return err
 	}
 	if number == 1 {
-		if _, err := tx.Exec(`INSERT INTO epoch (number, began_at, cause) VALUES (1, ?, 'new')`, millis(now)); err != nil {
+		tag, err := newTag()
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`INSERT INTO epoch (number, began_at, cause, tag) VALUES (1, ?, 'new', ?)`, millis(now), tag); err != nil {
 			return err
 		}
 	}

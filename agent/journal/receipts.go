@@ -2,10 +2,13 @@ package journal
 
 import (
 	"bytes"
+	"crypto/rand"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
+	"strconv"
 	"strings"
 
 	"ekassa/agent/receipt"
@@ -59,7 +62,7 @@ func accept(t *tx, terminal, register string, r receipt.Receipt, f receipt.Finge
 	if err != nil {
 		return receipt.Stored{}, false, fmt.Errorf("write receipt %s: %w", r.ID, err)
 	}
-	result, err := t.run(`INSERT INTO receipt (terminal, id, kind, received_at, said, meant, content) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+	result, err := t.run(`INSERT INTO receipt (epoch, terminal, id, kind, received_at, said, meant, content) VALUES ((SELECT max(number) FROM epoch), ?, ?, ?, ?, ?, ?, ?)`,
 		terminal, r.ID, r.Kind, millis(t.now), f.Said[:], f.Meant[:], string(content))
 	if err != nil {
 		return receipt.Stored{}, false, err
@@ -179,13 +182,13 @@ func (j *Journal) Unbound(terminal string) (n int, err error) {
 	return n, err
 }
 
-const columns = `SELECT r.seq, r.terminal, r.received_at, r.content,
+const columns = `SELECT r.seq, e.tag, r.terminal, r.received_at, r.content,
 	coalesce(l.register, ''), l.state, l.attempts, l.reason, l.reason_detail, l.changed_at,
 	d.seq, d.serial, d.fiscal_id, d.short_id, d.number, d.register_id, d.shift, d.url, d.printed, d.at,
 	CASE WHEN l.state IN ('waiting', 'sending', 'checking') AND l.register IS NOT NULL THEN
 	  (SELECT count(*) FROM life q WHERE q.register = l.register AND q.seq < r.seq
 	     AND q.state IN ('waiting', 'sending', 'checking')) ELSE 0 END
-	FROM receipt r JOIN life l USING (seq) LEFT JOIN document d USING (seq) `
+	FROM receipt r JOIN life l USING (seq) JOIN epoch e ON e.number = r.epoch LEFT JOIN document d USING (seq) `
 
 func load(q queryer, where string, args ...any) (receipt.Stored, error) {
 	list, err := loadAll(q, where, args...)
@@ -218,12 +221,28 @@ func loadAll(q queryer, where string, args ...any) ([]receipt.Stored, error) {
 	return list, nil
 }
 
+// perTag is how many receipts an epoch has keys for. A key is digits only and
+// below 2^53, so that a register may read it as text, as an integer or even
+// through floating point (azsmart.md 8.4), and the epoch's random tag keeps a
+// new or restored journal from meeting its register's memory of an old one.
+const perTag = 100_000_000
+
+// newTag gives a tag of eight digits with which every key stays below 2^53.
+func newTag() (int64, error) {
+	n, err := rand.Int(rand.Reader, big.NewInt(80_000_000))
+	if err != nil {
+		return 0, fmt.Errorf("make a tag for the epoch: %w", err)
+	}
+	return 10_000_000 + n.Int64(), nil
+}
+
 func scan(rows *sql.Rows) (s receipt.Stored, err error) {
 	var received, changed int64
 	var content []byte
 	var document, printed, made sql.NullInt64
 	var serial, fiscal, short, number, id, shift, url sql.NullString
-	err = rows.Scan(&s.Seq, &s.Terminal, &received, &content,
+	var tag int64
+	err = rows.Scan(&s.Seq, &tag, &s.Terminal, &received, &content,
 		&s.Register, &s.State, &s.Attempts, &s.Reason.Code, &s.Reason.Detail, &changed,
 		&document, &serial, &fiscal, &short, &number, &id, &shift, &url, &printed, &made, &s.Ahead)
 	if err != nil {
@@ -232,6 +251,7 @@ func scan(rows *sql.Rows) (s receipt.Stored, err error) {
 	if err := json.Unmarshal(content, &s.Receipt); err != nil {
 		return s, err
 	}
+	s.Key = strconv.FormatInt(tag*perTag+s.Seq, 10)
 	s.ReceivedAt, s.ChangedAt = moment(received), moment(changed)
 	if document.Valid {
 		s.Document = &receipt.Document{

@@ -83,7 +83,8 @@ type Reason struct {
 // Stored is a receipt as the journal knows it now.
 type Stored struct {
 	Receipt
-	Seq        int64 // the order in which tills were told yes
+	Seq        int64  // the order in which tills were told yes
+	Key        string // what registers know it by; digits only
 	Terminal   string
 	Register   string // empty: no register is bound to the terminal yet
 	State      State

@@ -211,9 +211,10 @@ type Register interface {
 	Identify(ctx context.Context) (Identity, error)
 	// Shift asks whether a shift is open.
 	Shift(ctx context.Context) (Shift, error)
-	// Baseline reads everything that an unclear outcome could later be judged
-	// by. It changes nothing.
-	Baseline(ctx context.Context) (Baseline, error)
+	// Baseline reads everything that an unclear outcome of a document of this
+	// kind could later be judged by. It changes nothing. Where the kind has no
+	// key that Lookup could ask for, the counters must be in it.
+	Baseline(ctx context.Context, kind receipt.Kind) (Baseline, error)
 
 	// Prepare writes the request for a job. An error means that this register
 	// can never make it, and says why.

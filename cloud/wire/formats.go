@@ -44,8 +44,12 @@ func optional(check func(string) error) func(string) error {
 
 var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
 
+// ValidID reports whether s can be the id of a register or a terminal: 1 to 63
+// letters a to z, digits and '-', the first no '-'.
+func ValidID(s string) bool { return idForm.MatchString(s) }
+
 func checkID(s string) error {
-	if !idForm.MatchString(s) {
+	if !ValidID(s) {
 		return fmt.Errorf("%s is no id; write 1 to 63 letters a to z, digits and '-', the first no '-'", quote(s))
 	}
 	return nil

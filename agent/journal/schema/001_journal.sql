@@ -7,12 +7,14 @@
 CREATE TABLE epoch (
   number   INTEGER PRIMARY KEY,
   began_at INTEGER NOT NULL,
-  cause    TEXT    NOT NULL
+  cause    TEXT    NOT NULL,
+  tag      INTEGER NOT NULL UNIQUE    -- random; the first half of every key that registers are given
 ) STRICT;
 
 -- What a till closed. seq is the order in which tills were told yes.
 CREATE TABLE receipt (
   seq         INTEGER PRIMARY KEY,
+  epoch       INTEGER NOT NULL REFERENCES epoch (number),
   terminal    TEXT    NOT NULL,
   id          TEXT    NOT NULL,
   kind        TEXT    NOT NULL,
@@ -99,6 +101,7 @@ CREATE TABLE document (
   at          INTEGER NOT NULL
 ) STRICT;
 
+CREATE INDEX document_unprinted ON document (seq) WHERE printed = 0;
 CREATE UNIQUE INDEX document_once ON document (serial, fiscal_id) WHERE fiscal_id <> '';
 
 -- X and Z reports, structured and as the register gave them.

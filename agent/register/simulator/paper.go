@@ -43,9 +43,11 @@ func (x Taxpayer) url(d *Document) string { return x.QRURL + d.ShortID }
 
 type sheet struct{ strings.Builder }
 
-func (s *sheet) line(text string)  { s.WriteString(strings.TrimRight(text, " ") + "\n") }
-func (s *sheet) rule()             { s.line(strings.Repeat("-", paperWidth)) }
-func (s *sheet) centre(txt string) { s.line(strings.Repeat(" ", max(0, paperWidth-width(txt))/2) + txt) }
+func (s *sheet) line(text string) { s.WriteString(strings.TrimRight(text, " ") + "\n") }
+func (s *sheet) rule()            { s.line(strings.Repeat("-", paperWidth)) }
+func (s *sheet) centre(txt string) {
+	s.line(strings.Repeat(" ", max(0, paperWidth-width(txt))/2) + txt)
+}
 func (s *sheet) pair(left, right string) {
 	s.line(left + strings.Repeat(" ", max(1, paperWidth-width(left)-width(right))) + right)
 }

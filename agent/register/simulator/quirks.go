@@ -89,4 +89,6 @@ func newQuirks(names []string) (quirks, error) {
 
 func (q quirks) has(name string) bool { return q[name] }
 
-func (q quirks) names() []string { return slices.AppendSeq([]string{}, slices.Values(slices.Sorted(maps.Keys(q)))) }
+func (q quirks) names() []string {
+	return slices.AppendSeq([]string{}, slices.Values(slices.Sorted(maps.Keys(q))))
+}

@@ -162,12 +162,19 @@ func (f *fields) wrongType(name, want string) {
 
 func (f *fields) has(name string) bool { return f.m[name] != nil } // null counts as absent (section 3)
 
-func (f *fields) text(name string) string {
+// maxNote is how long free lines and marking codes may be.
+const maxNote = 4096
+
+func (f *fields) text(name string) string { return f.textUpTo(name, maxText) }
+
+func (f *fields) note(name string) string { return f.textUpTo(name, maxNote) }
+
+func (f *fields) textUpTo(name string, most int) string {
 	switch v := f.m[name].(type) {
 	case nil:
 	case string:
-		if utf8.RuneCountInString(v) > maxText {
-			f.blame(codeParameter, "parameter %s%s is longer than %d characters", f.path, name, maxText)
+		if utf8.RuneCountInString(v) > most {
+			f.blame(codeParameter, "parameter %s%s is longer than %d characters", f.path, name, most)
 		}
 		return v
 	default:
@@ -310,4 +317,10 @@ func (c *call) time(name string) string {
 		c.f.blame(code, "parameter %s is %q, not yyyy-MM-dd HH:mm:ss", name, s)
 	}
 	return s
+}
+
+// idTextQuiet is an integer's text, once its type was checked.
+func (f *fields) idTextQuiet(name string) string {
+	n, _ := f.m[name].(json.Number)
+	return n.String()
 }

@@ -1,0 +1,89 @@
+// Command ekassa-sim is a fiscal cash register in software. See the package
+// agent/register/simulator and its README for what it does.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"ekassa/agent/register/simulator"
+)
+
+func main() {
+	log.SetOutput(io.Discard) // the mDNS library logs there that there is no IPv6
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	err := command().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "ekassa-sim: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "ekassa-sim",
+		Short:         "A simulated fiscal cash register",
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(azsmart())
+	return root
+}
+
+func azsmart() *cobra.Command {
+	var cfg simulator.Config
+	var edition, faults string
+	cmd := &cobra.Command{
+		Use:   "azsmart",
+		Short: "Speak the protocol of the AzSmart (SmartOne Cashbox) register",
+		Long: "Speak the protocol of the AzSmart (SmartOne Cashbox) register, keep a ledger, print\n" +
+			"receipts as text, and fail on demand. The control API is under /sim/ on the same address.\n\n" +
+			"Faults: " + strings.Join(simulator.FaultNames, ", ") + ".\n\nQuirks:\n" + quirks(),
+		Example: "  ekassa-sim azsmart --listen 127.0.0.1:8008 --edition new --state /tmp/kassa.jsonl\n" +
+			"  ekassa-sim azsmart --listen 127.0.0.1:0 --faults drop-after:/sale:after=3:times=1,slow:ms=500\n" +
+			"  ekassa-sim azsmart --edition classic --quirk status-by-id-only --mdns",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			cfg.Edition = simulator.Edition(edition)
+			if cfg.Faults, err = simulator.ParseFaults(faults); err != nil {
+				return err
+			}
+			cfg.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			return simulator.Run(cmd.Context(), cfg, cmd.OutOrStdout())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Listen, "listen", simulator.DefaultListen, "address to listen on; port 0 takes a free one")
+	f.StringVar(&cfg.MerchantID, "merchant-id", simulator.DefaultMerchantID, "shared secret of the signature")
+	f.StringVar(&edition, "edition", string(simulator.New), "documentation edition to follow: classic or new")
+	f.StringVar(&cfg.Serial, "serial", "", "serial of the token (default: the one in the state file, or "+simulator.DefaultSerial+")")
+	f.StringVar(&cfg.State, "state", "", "ledger file; without it everything is forgotten at the end")
+	f.StringVar(&faults, "faults", "", "faults armed from the start: NAME[:/ROUTE][:after=N][:times=N][:ms=N][:code=N][:serial=S],…")
+	f.StringArrayVar(&cfg.Quirks, "quirk", nil, "another reading of an open point of the protocol; may be repeated")
+	f.DurationVar(&cfg.Delay, "delay", 0, "time that a print takes, such as 2s")
+	f.BoolVar(&cfg.MDNS, "mdns", false, "announce as "+simulator.Service+" in multicast dns")
+	f.StringArrayVar(&cfg.Interfaces, "interface", nil, "network interface to announce on; may be repeated (default: that of the listen address)")
+	return cmd
+}
+
+func quirks() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(simulator.Quirks)) {
+		fmt.Fprintf(&b, "  %-24s %s\n", name, simulator.Quirks[name])
+	}
+	return b.String()
+}

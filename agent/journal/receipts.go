@@ -19,9 +19,9 @@ import (
 // disk. Where the terminal's id was here before with the same content, it gives
 // the receipt's present state and isNew is false. Errors: receipt.ErrConflict,
 // receipt.Faults about the parent, receipt.ErrStorage.
-func (j *Journal) Accept(terminal, register string, r receipt.Receipt, f receipt.Fingerprint) (s receipt.Stored, isNew bool, err error) {
+func (j *Journal) Accept(terminal, boundTo string, r receipt.Receipt, f receipt.Fingerprint) (s receipt.Stored, isNew bool, err error) {
 	err = j.writer.do(func(t *tx) error {
-		s, isNew, err = accept(t, terminal, register, r, f)
+		s, isNew, err = accept(t, terminal, boundTo, r, f)
 		return err
 	})
 	if err != nil {
@@ -30,7 +30,7 @@ func (j *Journal) Accept(terminal, register string, r receipt.Receipt, f receipt
 	return s, isNew, nil
 }
 
-func accept(t *tx, terminal, register string, r receipt.Receipt, f receipt.Fingerprint) (receipt.Stored, bool, error) {
+func accept(t *tx, terminal, boundTo string, r receipt.Receipt, f receipt.Fingerprint) (receipt.Stored, bool, error) {
 	var seq int64
 	var said, meant []byte
 	err := t.QueryRow(`SELECT seq, said, meant FROM receipt WHERE terminal = ? AND id = ?`, terminal, r.ID).Scan(&seq, &said, &meant)
@@ -71,14 +71,14 @@ func accept(t *tx, terminal, register string, r receipt.Receipt, f receipt.Finge
 		return receipt.Stored{}, false, err
 	}
 	s := receipt.Stored{
-		Receipt: r, Seq: seq, Terminal: terminal, Register: register, State: receipt.Waiting,
+		Receipt: r, Seq: seq, Terminal: terminal, Register: boundTo, State: receipt.Waiting,
 		ReceivedAt: moment(millis(t.now)), ChangedAt: moment(millis(t.now)),
 	}
 	if !r.Fiscal {
-		s.State, s.Reason.Code = receipt.NonFiscal, "not_fiscal"
+		s.State, s.Reason.Code = receipt.NonFiscal, register.WhyNotFiscal
 	}
 	_, err = t.run(`INSERT INTO life (seq, register, parent, state, reason, changed_at) VALUES (?, ?, ?, ?, ?, ?)`,
-		seq, null(register), parent, s.State, s.Reason.Code, millis(t.now))
+		seq, null(boundTo), parent, s.State, s.Reason.Code, millis(t.now))
 	if err != nil {
 		return receipt.Stored{}, false, err
 	}
@@ -187,7 +187,8 @@ const columns = `SELECT r.seq, e.tag, r.terminal, r.received_at, r.content,
 	d.seq, d.serial, d.fiscal_id, d.short_id, d.number, d.register_id, d.shift, d.url, d.printed, d.at,
 	CASE WHEN l.state IN ('waiting', 'sending', 'checking') AND l.register IS NOT NULL THEN
 	  (SELECT count(*) FROM life q WHERE q.register = l.register AND q.seq < r.seq
-	     AND q.state IN ('waiting', 'sending', 'checking')) ELSE 0 END
+	     AND q.state IN ('waiting', 'sending', 'checking')) ELSE 0 END,
+	CASE WHEN l.state = 'waiting' THEN (SELECT state FROM life p WHERE p.seq = l.parent) END
 	FROM receipt r JOIN life l USING (seq) JOIN epoch e ON e.number = r.epoch LEFT JOIN document d USING (seq) `
 
 func load(q queryer, where string, args ...any) (receipt.Stored, error) {
@@ -240,11 +241,11 @@ func scan(rows *sql.Rows) (s receipt.Stored, err error) {
 	var received, changed int64
 	var content []byte
 	var document, printed, made sql.NullInt64
-	var serial, fiscal, short, number, id, shift, url sql.NullString
+	var serial, fiscal, short, number, id, shift, url, parent sql.NullString
 	var tag int64
 	err = rows.Scan(&s.Seq, &tag, &s.Terminal, &received, &content,
 		&s.Register, &s.State, &s.Attempts, &s.Reason.Code, &s.Reason.Detail, &changed,
-		&document, &serial, &fiscal, &short, &number, &id, &shift, &url, &printed, &made, &s.Ahead)
+		&document, &serial, &fiscal, &short, &number, &id, &shift, &url, &printed, &made, &s.Ahead, &parent)
 	if err != nil {
 		return s, err
 	}
@@ -253,6 +254,9 @@ func scan(rows *sql.Rows) (s receipt.Stored, err error) {
 	}
 	s.Key = strconv.FormatInt(tag*perTag+s.Seq, 10)
 	s.ReceivedAt, s.ChangedAt = moment(received), moment(changed)
+	if parent.Valid && parent.String != string(receipt.Fiscal) {
+		s.Reason = receipt.Reason{Code: register.WhyParent, Detail: s.Parent.ID}
+	}
 	if document.Valid {
 		s.Document = &receipt.Document{
 			FiscalID: fiscal.String, ShortID: short.String, Number: number.String, RegisterID: id.String,

@@ -32,6 +32,7 @@ type Cause string
 const (
 	CauseNone     Cause = ""
 	Unreachable   Cause = "unreachable"    // nobody answers at the address: wait
+	Missing       Cause = "missing"        // no address is set and none was found: wait, look
 	Busy          Cause = "busy"           // the register is at work: wait
 	ShiftClosed   Cause = "shift_closed"   // open the shift, then send again
 	ShiftExpired  Cause = "shift_expired"  // over 24 h: close with Z, open, send again

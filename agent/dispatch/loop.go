@@ -1,0 +1,405 @@
+// Package dispatch brings receipts from the journal to a register, each exactly
+// once: one loop for each register, in the order in which tills were told yes.
+//
+// What it keeps to (reliability.md C5 and C6): the attempt with its baseline is
+// committed before the first byte leaves; an outcome that is not certain is
+// asked about and never sent again on the chance; a further attempt needs proof
+// that the last one made nothing; nothing is sent to a register whose serial is
+// not the expected one. It knows no database and no protocol: the journal and
+// the drivers are handed in.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+// Journal is what a loop needs of the journal; package journal says what each
+// method promises.
+type Journal interface {
+	Next(register string) (s receipt.Stored, parent *receipt.Stored, err error)
+	Unfinished(register string) (receipt.Stored, register.Attempt, error)
+	Unprinted(register string) (receipt.Stored, error)
+	Begin(register.Attempt) error
+	Conclude(register.Attempt, register.Conclusion) error
+	Observe(a register.Attempt, text string) error
+	Hold(seq int64, why receipt.Reason) error
+	Printed(seq int64) error
+	Pairing(register string) (serial, address string, err error)
+	Pair(register, serial, address string) error
+	SaveReport(register.Reported) error
+	ShiftOpened(register, shift, who string) error
+	WatchRegister(register string) (changed <-chan struct{}, stop func())
+	Queue(register string) (register.Queue, error)
+	Get(terminal, id string) (receipt.Stored, error)
+}
+
+// Want is the register that is looked for.
+type Want struct {
+	Serial string         // empty: the first that is found
+	Last   netip.AddrPort // where it was last; invalid: never seen
+	Urgent bool           // a person is waiting
+}
+
+// Setup is what the settings say of one register.
+type Setup struct {
+	ID, Name, Driver, Terminal string
+
+	Serial   string // pinned; empty: the first one seen is remembered
+	Active   bool   // otherwise it only finishes what was sent
+	Enabled  bool   // the module is on
+	AutoOpen bool   // opens a shift by itself
+
+	// Find gives the address of the register, proven by its own protocol. Its
+	// error may be a *register.Fault, which then says why.
+	Find func(ctx context.Context, w Want) (netip.AddrPort, error)
+	Dial register.Dialer
+}
+
+// Pace is how patient a loop is.
+type Pace struct {
+	First, Most time.Duration // pause after a failure: the first, doubling to the most
+	Poll        time.Duration // between questions after a document in the making
+	Probe       time.Duration // between looks at an idle register
+	Question    time.Duration // a question may take this long
+	Document    time.Duration // a document may take this long
+	Grace       time.Duration // what is on its way may take this long when we stop
+}
+
+// DefaultPace fits a register that prints.
+var DefaultPace = Pace{
+	First: time.Second, Most: 30 * time.Second, Poll: time.Second, Probe: time.Minute,
+	Question: 15 * time.Second, Document: 90 * time.Second, Grace: 20 * time.Second,
+}
+
+// Loop serves one register. Everything that is sent to the register is sent
+// from Run's goroutine, one thing at a time.
+type Loop struct {
+	id      string
+	journal Journal
+	pace    Pace
+	now     func() time.Time
+	log     *slog.Logger
+	asks    chan *ask
+	ended   chan struct{}
+	changed chan struct{} // the setup did
+
+	mu     sync.Mutex
+	setup  Setup
+	status register.Status
+
+	// Only Run's goroutine touches these.
+	reg      register.Register
+	addr     netip.AddrPort
+	identity register.Identity
+	failures int // in a row; 0: the circuit is closed
+	doubt    doubt
+	expired  register.Shift // refused as too old; nothing is sent into it again
+	spoiled  int64          // seq of a document that cannot be printed again
+}
+
+// New makes a loop for a register.
+func New(setup Setup, j Journal, pace Pace, now func() time.Time, log *slog.Logger) *Loop {
+	l := &Loop{
+		id: setup.ID, journal: j, pace: pace, now: now, log: log.With("register", setup.ID),
+		asks: make(chan *ask), ended: make(chan struct{}), changed: make(chan struct{}, 1), setup: setup,
+	}
+	l.status = register.Status{Link: register.LinkUnknown}
+	return l
+}
+
+// Update gives the loop new settings. They count from the next receipt on.
+func (l *Loop) Update(s Setup) {
+	l.mu.Lock()
+	l.setup = s
+	l.mu.Unlock()
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Loop) settings() Setup {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.setup
+}
+
+// Run serves until ctx ends; what is on its way then is finished first. An
+// error means that the journal failed, and the process must end.
+func (l *Loop) Run(ctx context.Context) error {
+	defer close(l.ended)
+	pulse, stop := l.journal.WatchRegister(l.id)
+	defer stop()
+	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(l.pace.Grace, cancel) })()
+
+	if err := l.recover(); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		rest, err := l.turn(calls)
+		if err != nil {
+			l.log.Error("dispatch stops: the journal failed", "error", err)
+			return fmt.Errorf("dispatch to %s: %w", l.id, err)
+		}
+		l.wait(ctx, calls, rest, pulse)
+	}
+	return nil
+}
+
+// recover makes a question of what the last run left on its way.
+func (l *Loop) recover() error {
+	s, a, err := l.journal.Unfinished(l.id)
+	switch {
+	case errors.Is(err, receipt.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case s.State == receipt.Sending:
+		l.log.Warn("a receipt was on its way when the agent stopped: asking the register", "receipt", s.ID)
+		return l.journal.Conclude(a, register.Conclusion{
+			State: receipt.Checking, Reason: receipt.Reason{Code: register.WhyAsking},
+			Proof: register.ProofUnclear, Text: "the agent stopped while it was on its way",
+		})
+	}
+	return nil
+}
+
+// wait rests, and serves people meanwhile. rest 0 means there is more to do;
+// below 0: until something changes.
+func (l *Loop) wait(ctx, calls context.Context, rest time.Duration, pulse <-chan struct{}) {
+	var timer <-chan time.Time
+	if rest >= 0 {
+		t := time.NewTimer(rest)
+		defer t.Stop()
+		timer = t.C
+	}
+	if rest == 0 { // a busy queue must not shut people out
+		select {
+		case <-l.changed:
+			l.reg, l.failures = nil, 0
+		case a := <-l.asks:
+			a.answer(calls, l)
+		default:
+		}
+		return
+	}
+	// While the register is failing, new receipts do not shorten the pause.
+	if l.failures > 0 {
+		pulse = nil
+	}
+	select {
+	case <-ctx.Done():
+	case <-timer:
+	case <-pulse:
+	case <-l.changed:
+		l.reg, l.failures = nil, 0
+	case a := <-l.asks:
+		a.answer(calls, l)
+	}
+}
+
+// turn does the next thing, and says how long to rest after it. Its error is
+// the journal's.
+func (l *Loop) turn(ctx context.Context) (time.Duration, error) {
+	setup := l.settings()
+	s, a, err := l.journal.Unfinished(l.id)
+	open := err == nil
+	if err != nil && !errors.Is(err, receipt.ErrNotFound) {
+		return 0, err
+	}
+	if !open && !setup.Active {
+		l.failures = 0
+		l.show(register.LinkOffline, receipt.Reason{Code: register.WhyOffline})
+		return -1, nil
+	}
+	if fault := l.connect(ctx, false); fault != nil {
+		return l.fail(fault), nil
+	}
+	if open {
+		return l.settle(ctx, s, a)
+	}
+	if rest, err := l.paper(ctx); rest != 0 || err != nil {
+		return rest, err
+	}
+	if !setup.Enabled {
+		l.show(register.LinkReady, receipt.Reason{Code: register.WhyModuleOff})
+		return -1, nil
+	}
+	s, parent, err := l.journal.Next(l.id)
+	if errors.Is(err, receipt.ErrNotFound) {
+		return l.idle(ctx), nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return l.deliver(ctx, s, parent)
+}
+
+// idle looks at the register now and then, so that what people are shown is
+// true and a dead one is known before the next guest pays.
+func (l *Loop) idle(ctx context.Context) time.Duration {
+	l.mu.Lock()
+	seen := l.status.SeenAt
+	l.mu.Unlock()
+	if l.failures == 0 && l.now().Sub(seen) < l.pace.Probe {
+		return l.pace.Probe - l.now().Sub(seen)
+	}
+	if err := l.look(ctx); err != nil {
+		return l.fail(err)
+	}
+	l.recovered()
+	return l.pace.Probe
+}
+
+// look asks for the shift, the cheapest question there is.
+func (l *Loop) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.pace.Question)
+	defer cancel()
+	shift, err := l.reg.Shift(ctx)
+	if err == nil {
+		l.sawShift(shift)
+	}
+	return err
+}
+
+// connect finds the register and makes sure that it is the right one. It keeps
+// the one it has until something fails or the settings change.
+func (l *Loop) connect(ctx context.Context, urgent bool) error {
+	if l.reg != nil && !urgent {
+		return nil
+	}
+	l.reg = nil
+	setup := l.settings()
+	paired, address, err := l.journal.Pairing(l.id)
+	if err != nil {
+		return err
+	}
+	want := Want{Serial: setup.Serial, Urgent: urgent}
+	if want.Serial == "" {
+		want.Serial = paired
+	}
+	want.Last, _ = netip.ParseAddrPort(address) // none, where it was never seen
+	addr, err := setup.Find(ctx, want)
+	if err != nil {
+		return err
+	}
+	reg := setup.Dial(addr)
+	asking, cancel := context.WithTimeout(ctx, l.pace.Question)
+	defer cancel()
+	identity, err := reg.Identify(asking)
+	if err != nil {
+		return err
+	}
+	if identity.Serial == "" {
+		return &register.Fault{Cause: register.Other, Text: "the register does not tell its serial"}
+	}
+	if want.Serial != "" && identity.Serial != want.Serial {
+		return &register.Fault{Cause: register.WrongRegister, Text: identity.Serial}
+	}
+	if identity.Serial != paired || addr.String() != address {
+		if err := l.journal.Pair(l.id, identity.Serial, addr.String()); err != nil {
+			return err
+		}
+		l.log.Info("register found", "serial", identity.Serial, "address", addr.String())
+	}
+	l.reg, l.addr, l.identity = reg, addr, identity
+	l.mu.Lock()
+	l.status.Identity, l.status.Address = identity, addr.String()
+	l.mu.Unlock()
+	return l.look(ctx)
+}
+
+// fail notes a problem, once for each kind, and gives the pause after it. The
+// address is looked for anew before the next try.
+func (l *Loop) fail(err error) time.Duration {
+	link, why := explain(err)
+	if l.show(link, why) {
+		l.log.Warn("register: receipts wait", "problem", why.Code, "error", err)
+	}
+	l.reg = nil
+	l.failures++
+	rest := l.pace.First << min(l.failures-1, 16)
+	if rest > l.pace.Most || rest <= 0 {
+		rest = l.pace.Most
+	}
+	return rest
+}
+
+// recovered closes the circuit.
+func (l *Loop) recovered() {
+	if l.show(register.LinkReady, receipt.Reason{}) && l.failures > 0 {
+		l.log.Info("register: works again")
+	}
+	l.failures = 0
+}
+
+// show sets what people are shown, and says whether that is news.
+func (l *Loop) show(link register.Link, why receipt.Reason) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	news := l.status.Link != link || l.status.Problem.Code != why.Code
+	l.status.Link, l.status.Problem = link, why
+	return news
+}
+
+func (l *Loop) sawShift(s register.Shift) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status.Shift, l.status.SeenAt = s, l.now()
+}
+
+// Status is what people are shown.
+func (l *Loop) Status() (register.Status, error) {
+	l.mu.Lock()
+	s, setup := l.status, l.setup
+	l.mu.Unlock()
+	s.ID, s.Name, s.Driver, s.Terminal, s.Mode = setup.ID, setup.Name, setup.Driver, setup.Terminal, "active"
+	if !setup.Active {
+		s.Mode = "offline"
+	}
+	queue, err := l.journal.Queue(l.id)
+	s.Queue = queue
+	return s, err
+}
+
+// explain makes what people are shown of an error.
+func explain(err error) (register.Link, receipt.Reason) {
+	var f *register.Fault
+	if !errors.As(err, &f) {
+		return register.LinkDown, receipt.Reason{Code: register.WhyUnreachable, Detail: err.Error()}
+	}
+	detail := f.Text
+	if f.Code != "" {
+		detail = f.Code + " " + f.Text
+	}
+	switch f.Cause {
+	case register.Unreachable:
+		return register.LinkDown, receipt.Reason{Code: register.WhyUnreachable}
+	case register.Missing:
+		return register.LinkMissing, receipt.Reason{Code: register.WhyNotFound}
+	case register.WrongRegister:
+		return register.LinkWrong, receipt.Reason{Code: register.WhyWrongRegister, Detail: f.Text}
+	case register.Busy:
+		return register.LinkBlocked, receipt.Reason{Code: register.WhyBusy}
+	case register.Credentials:
+		return register.LinkBlocked, receipt.Reason{Code: register.WhyCredentials}
+	case register.ShiftClosed:
+		return register.LinkBlocked, receipt.Reason{Code: register.WhyShiftClosed}
+	case register.ShiftExpired:
+		return register.LinkBlocked, receipt.Reason{Code: register.WhyShiftExpired}
+	case register.Paper:
+		return register.LinkBlocked, receipt.Reason{Code: register.WhyPaper}
+	}
+	return register.LinkBlocked, receipt.Reason{Code: register.WhySupplier, Detail: detail}
+}

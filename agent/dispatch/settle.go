@@ -1,0 +1,102 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+// doubt is what the register said of an unclear attempt so far. One look proves
+// nothing: it may still be at work. Two equal ones with the register's settle
+// time between them do.
+type doubt struct {
+	of      string // which attempt
+	finding verdict
+	since   time.Time
+}
+
+// verdict of one look at the register.
+type verdict string
+
+const (
+	madeNothing verdict = "it made nothing"
+	cannotTell  verdict = "it cannot tell"
+)
+
+// settle asks what became of an attempt that has no clear answer, until it is
+// proven either way, or is certain to stay a question that only a person can
+// answer. Nothing else is sent to the register meanwhile.
+func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt) (time.Duration, error) {
+	if a.Baseline.Serial != l.identity.Serial {
+		return 0, l.hold(a, fmt.Sprintf("it was sent to register %s, and %s stands there now", a.Baseline.Serial, l.identity.Serial))
+	}
+	asking, cancel := context.WithTimeout(ctx, l.pace.Question)
+	defer cancel()
+	e := l.reg.Lookup(asking, a.Request)
+	switch {
+	case e.Found == register.DocumentMade:
+		l.log.Info("settled: the register had made it", "receipt", s.ID, "attempt", a.Number)
+		if e.Document != nil {
+			// A lost answer is no sign of lost paper; the register's own word is.
+			e.Document.Printed = s.Reason.Code != register.WhyPaper
+		}
+		return l.made(s, a, e.Document, "asked: "+e.Text)
+	case e.Found == register.InProgress:
+		l.doubt = doubt{}
+		l.show(register.LinkBlocked, receipt.Reason{Code: register.WhyBusy})
+		return l.pace.Poll, nil
+	case e.Err != nil:
+		return l.fail(e.Err), nil
+	}
+	now, err := l.baseline(ctx, s.Kind)
+	if err != nil {
+		return l.fail(err), nil
+	}
+	found, text := l.compare(e, a.Baseline, now)
+	text = fmt.Sprintf("asked: %s; %s: %s", e.Text, found, text)
+
+	of := fmt.Sprint(a.Seq, "/", a.Number)
+	settleTime := l.reg.Abilities().Settle
+	if l.doubt.of != of || l.doubt.finding != found {
+		l.doubt = doubt{of: of, finding: found, since: l.now()}
+		return max(settleTime, time.Millisecond), l.journal.Observe(a, text)
+	}
+	if waited := l.now().Sub(l.doubt.since); waited >= 0 && waited < settleTime {
+		return settleTime - waited, nil
+	}
+	l.doubt = doubt{}
+	if found == cannotTell {
+		l.log.Warn("the register cannot tell: a person must decide", "receipt", s.ID, "text", text)
+		return 0, l.hold(a, text)
+	}
+	l.log.Info("settled: the register made nothing, sending again", "receipt", s.ID, "attempt", a.Number)
+	err = l.journal.Conclude(a, register.Conclusion{State: receipt.Waiting, Proof: register.ProofNotMade, Text: text})
+	if a.Number < 3 {
+		return 0, err
+	}
+	// A register that swallows every request is not flooded with them.
+	return l.fail(&register.Fault{Cause: register.Busy, Text: fmt.Sprintf("%d attempts came to nothing", a.Number)}), err
+}
+
+// compare judges what the register says by what it can promise. The amount of
+// money is never looked at: two coffees in a row cost the same.
+func (l *Loop) compare(e register.Evidence, then, now register.Baseline) (verdict, string) {
+	class := l.reg.Abilities().Class
+	if e.Found == register.NotFound && (class == register.Key || class == register.CompareAndSet) {
+		// Even a copy that is still under way cannot make a second document:
+		// the next attempt carries the same key, or stands on the same number.
+		return madeNothing, "it knows no document with our key"
+	}
+	switch {
+	case !then.Counted || !now.Counted:
+		return cannotTell, "it has no counter to compare"
+	case !sameShift(then.Shift, now.Shift):
+		return cannotTell, "its shift is another one"
+	case then.Count == now.Count && then.Last == now.Last:
+		return madeNothing, "its counters have not moved"
+	}
+	return cannotTell, fmt.Sprintf("its counters moved from %+v to %+v", then.Count, now.Count)
+}

@@ -100,15 +100,15 @@ func TestFromEntry_ForeignServicesAreDropped(t *testing.T) {
 	http := entry("Web", 80, "192.168.1.5")
 	http.Service = "_http._tcp"
 	for name, e := range map[string]*zeroconf.ServiceEntry{
-		"another type":               http,
-		"a type with our end":        entry("Bar._my", 8008, "192.168.1.5"),
-		"no name":                    entry("", 8008, "192.168.1.5"),
-		"no port":                    entry("Bar", 0, "192.168.1.5"),
-		"a port that cannot be":      entry("Bar", 65536, "192.168.1.5"),
-		"nothing":                    nil,
-		"nowhere":                    entry("Bar", 8008),
-		"an escape before the dot":   entry(`Bar\\._my`, 8008, "192.168.1.5"),
-		"a type alone":               entry("_my", 8008, "192.168.1.5"),
+		"another type":             http,
+		"a type with our end":      entry("Bar._my", 8008, "192.168.1.5"),
+		"no name":                  entry("", 8008, "192.168.1.5"),
+		"no port":                  entry("Bar", 0, "192.168.1.5"),
+		"a port that cannot be":    entry("Bar", 65536, "192.168.1.5"),
+		"nothing":                  nil,
+		"nowhere":                  entry("Bar", 8008),
+		"an escape before the dot": entry(`Bar\\._my`, 8008, "192.168.1.5"),
+		"a type alone":             entry("_my", 8008, "192.168.1.5"),
 	} {
 		if cs := fromEntry(e, true, time.Now()); len(cs) != 0 {
 			t.Errorf("%s: got %v", name, cs)

@@ -260,8 +260,8 @@ func (d *device) state(protocol, edition string) State {
 	s := State{Protocol: protocol, Edition: edition, Quirks: d.quirks.names(), Serial: t.serial,
 		Shift:     ShiftState{Open: t.open, Number: t.shift, By: t.openedBy},
 		Documents: len(t.docs), LastNumber: t.lastNumber, LastID: t.lastID, Drawer: t.drawer,
-		Orders: slices.Concat([]Order{}, t.orders), Processing: len(d.waiting),
-		Faults: slices.Concat([]Fault{}, d.faults.armed), Paper: "out",
+		Orders: append([]Order{}, t.orders...), Processing: len(d.waiting),
+		Faults: append([]Fault{}, d.faults.armed...), Paper: "out",
 		Clock: d.now(), Offset: d.offset.String(), StateFile: d.book.path, Requests: maps.Clone(d.requests)}
 	if t.open {
 		s.Shift.OpenedAt = &t.openedAt

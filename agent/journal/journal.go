@@ -145,11 +145,11 @@ func connect(path, mode string, most int) (*sql.DB, error) {
 	options.Set("_busy_timeout", "5000")
 	options.Set("_foreign_keys", "on")
 	options.Set("_synchronous", "FULL")
-	options.Set("_txlock", "immediate")
 	options.Set("_cache_size", "-1024") // KiB for each connection
 	if mode == "ro" {
 		options.Set("_query_only", "on")
 	} else {
+		options.Set("_txlock", "immediate")
 		options.Set("_journal_mode", "WAL")
 	}
 	db, err := sql.Open("sqlite3", "file:"+escape(path)+"?"+options.Encode())

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -38,6 +39,9 @@ func command() *cobra.Command {
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		RunE: func(*cobra.Command, []string) error {
+			return errors.New("simulate a register: none is named: use ekassa-sim azsmart, see --help")
+		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(azsmart())

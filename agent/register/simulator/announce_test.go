@@ -1,0 +1,76 @@
+package simulator
+
+import (
+	"context"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/grandcat/zeroconf"
+)
+
+// TestMDNS_AnnouncesTheRegisterOnLoopback looks for it as an agent would, on the
+// loopback interface and nowhere else.
+func TestMDNS_AnnouncesTheRegisterOnLoopback(t *testing.T) {
+	lo := loopback(t)
+	s, _ := start(t, func(c *Config) { c.MDNS, c.Serial = true, "NMQ-mdns" })
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	r, err := zeroconf.NewResolver(zeroconf.SelectIPTraffic(zeroconf.IPv4), zeroconf.SelectIfaces([]net.Interface{lo}))
+	if err != nil {
+		t.Skipf("no multicast here: %v", err)
+	}
+	found := make(chan *zeroconf.ServiceEntry, 16)
+	if err := r.Browse(ctx, Service, "local.", found); err != nil {
+		t.Fatal(err)
+	}
+	for e := range found { // the library closes it when ctx ends
+		if !strings.Contains(e.Instance, "NMQ-mdns") {
+			continue
+		}
+		if e.Port != s.gate.Addr().(*net.TCPAddr).Port || len(e.AddrIPv4) != 1 || !e.AddrIPv4[0].Equal(net.IPv4(127, 0, 0, 1)) {
+			t.Errorf("%+v", e)
+		}
+		for _, want := range []string{"protocol=azsmart", "serial=NMQ-mdns", "path=/"} {
+			if !slices.Contains(e.Text, want) {
+				t.Errorf("no %s in %v", want, e.Text)
+			}
+		}
+		cancel()
+		for range found { // drained until the library is done
+		}
+		return
+	}
+	t.Error("not found")
+}
+
+func loopback(t *testing.T) net.Interface {
+	t.Helper()
+	ifaces, err := owner(net.IPv4(127, 0, 0, 1))
+	if err != nil || len(ifaces) != 1 {
+		t.Fatalf("%v %v", ifaces, err)
+	}
+	return ifaces[0]
+}
+
+func TestMDNS_NeverAnnouncesOnAllInterfaces(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"all addresses":     {Listen: "0.0.0.0:0", MDNS: true},
+		"unknown interface": {Listen: "127.0.0.1:0", MDNS: true, Interfaces: []string{"no-such0"}},
+	} {
+		s, err := Start(cfg)
+		if err == nil {
+			s.Close()
+			t.Errorf("%s: started", name)
+			continue
+		}
+		if !strings.HasPrefix(err.Error(), "announce by mdns: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := owner(net.IPv4(192, 0, 2, 1)); err == nil {
+		t.Error("an interface for an address that nobody has")
+	}
+}

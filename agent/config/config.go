@@ -1,0 +1,164 @@
+// Package config reads agent.yaml, the one file that an agent is given by hand.
+//
+// It is strict, because a typing error in this file must be a message at start
+// and not a till without a register: unknown keys, keys written twice, YAML's
+// anchors, tags and merges are refused, and every fault is named with its line.
+//
+//	data_dir: /var/lib/ekassa-agent
+//	listen: 127.0.0.1:8787            # the till's API and the staff page
+//	hosts: [till-server.lan]          # names besides its addresses by which tills may call it
+//	metrics_on_lan: false             # healthz, readyz and metrics beyond loopback
+//	cloud: {broker: "mqtts://mqtt.example.com:8883", agent_id: baku-0001}
+//	discovery: {interfaces: [eth0], sweep: [192.168.1.0/24]}
+//	front_doors:
+//	  - {protocol: azsmart, listen: "0.0.0.0:8008", terminal: till-1}
+//	settings: {...}                   # see package wire; used until the cloud has pushed some
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"ekassa/cloud/wire"
+)
+
+// The defaults of agent.yaml.
+const (
+	DefaultDataDir = "/var/lib/ekassa-agent"
+	DefaultListen  = "127.0.0.1:8787"
+)
+
+// Config is agent.yaml with its defaults filled in and its values checked.
+type Config struct {
+	// DataDir holds journal, credentials and everything else that lasts.
+	// [Load] makes it absolute, relative to the file's folder. Default
+	// [DefaultDataDir].
+	DataDir string
+	// Listen is where the till's API and the staff page are served, IP:port;
+	// port 0 lets the system choose. Default [DefaultListen].
+	Listen string
+	// Hosts are names, lower-case and without port, that are allowed in the
+	// Host header besides the agent's own addresses. Default none.
+	Hosts []string
+	// MetricsOnLAN serves /healthz, /readyz and /metrics beyond loopback.
+	// Default false.
+	MetricsOnLAN bool
+	// Cloud is nil where there is no cloud.
+	Cloud *Cloud
+	// Discovery says where to look for registers.
+	Discovery Discovery
+	// FrontDoors are for tills that speak a register's protocol. Default none.
+	FrontDoors []FrontDoor
+	// Settings are used until the cloud has pushed some. Without a settings
+	// key they are wire.DefaultSettings: no registers yet.
+	Settings wire.Settings
+	// Warnings are facts that stop nothing but that people should hear of,
+	// one lower-case line each, without secrets.
+	Warnings []string
+}
+
+// Cloud is the way to the cloud, written by ekassa-agent enroll.
+type Cloud struct {
+	// Broker is mqtt://host:port or mqtts://host:port, the port filled in
+	// (1883, 8883) where the file has none.
+	Broker string
+	// AgentID is client id, user name and topic segment: 1 to 64 letters,
+	// digits, '-', '_' and '.', the first a letter or digit.
+	AgentID string
+}
+
+// Discovery says where to look for registers. The zero value: only mDNS on
+// every interface, no sweep.
+type Discovery struct {
+	// Interfaces are the names of network interfaces to listen on. Empty: all.
+	Interfaces []string
+	// Sweep are networks whose addresses are asked one by one: private or
+	// loopback, at most 1024 addresses (/22) each.
+	Sweep []netip.Prefix
+}
+
+// FrontDoor is a listener that looks to a till like a register of its own.
+type FrontDoor struct {
+	// Protocol is azsmart, omnitech or caspos.
+	Protocol string
+	// Listen is IP:port.
+	Listen string
+	// Terminal is the id of the till that calls here.
+	Terminal string
+}
+
+// LogValue keeps merchant ids out of logs, whatever the handler.
+func (c Config) LogValue() slog.Value {
+	type plain Config // has no LogValue of its own
+	c.Settings = c.Settings.Masked()
+	return slog.AnyValue(plain(c))
+}
+
+// maxSize of the file in bytes. A hundred registers need half of it, and the
+// YAML parser takes time with the square of it.
+const maxSize = 64 << 10
+
+// Load reads and checks the file. The error is one lower-case line that names
+// the file and every fault in it with its line; it never has a merchant id. It
+// wraps that of the file system where the file could not be read.
+func Load(path string) (Config, error) {
+	data, mode, err := read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fmt.Errorf("load config: %w; write the file, or name another with --config", err)
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("load config: %w", err)
+	}
+	c, err := Parse(data)
+	if err != nil {
+		return Config{}, fmt.Errorf("load config %s: %w", path, err)
+	}
+	if !filepath.IsAbs(c.DataDir) {
+		c.DataDir = filepath.Join(filepath.Dir(path), c.DataDir)
+	}
+	if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
+		return Config{}, fmt.Errorf("load config %s: data_dir: %w", path, err)
+	}
+	c.Warnings = append(c.Warnings, permissions(path, mode, c.Settings)...)
+	return c, nil
+}
+
+func read(path string) ([]byte, fs.FileMode, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1)) // one more, so that Parse can tell
+	return data, info.Mode(), err
+}
+
+// permissions warns of a file that strangers on the machine can read, where
+// it holds a secret, or change, whatever it holds.
+func permissions(path string, mode fs.FileMode, s wire.Settings) []string {
+	if !mode.IsRegular() {
+		return nil
+	}
+	var warnings []string
+	secret := false
+	for _, r := range s.Registers {
+		secret = secret || r.MerchantID != ""
+	}
+	if secret && mode.Perm()&0o004 != 0 {
+		warnings = append(warnings, fmt.Sprintf("%s holds a merchant id and every user can read it (mode %04o); run chmod o-rwx on it", path, mode.Perm()))
+	}
+	if mode.Perm()&0o002 != 0 {
+		warnings = append(warnings, fmt.Sprintf("every user can change %s (mode %04o); run chmod o-w on it", path, mode.Perm()))
+	}
+	return warnings
+}

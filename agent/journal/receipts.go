@@ -156,8 +156,9 @@ func (j *Journal) Queue(name string) (q register.Queue, err error) {
 	err = j.readTx(func(tx queryer) error {
 		var oldest sql.NullInt64
 		err := tx.QueryRow(`SELECT count(*), coalesce(sum(state = 'checking'), 0),
-			(SELECT received_at FROM receipt WHERE seq = min(life.seq))
-			FROM life WHERE register = ? AND state IN ('waiting', 'sending', 'checking')`, name).
+			(SELECT received_at FROM receipt WHERE seq =
+			  (SELECT min(seq) FROM life WHERE register = ?1 AND state IN ('waiting', 'sending', 'checking')))
+			FROM life WHERE register = ?1 AND state IN ('waiting', 'sending', 'checking')`, name).
 			Scan(&q.Waiting, &q.Checking, &oldest)
 		if err != nil {
 			return fmt.Errorf("count the queue of %s: %w", name, err)

@@ -126,6 +126,18 @@ func (d *Desk) Registers(terminal string) []register.Status {
 	return list
 }
 
+// Problem says why a register's receipts wait; empty where nothing is wrong.
+func (d *Desk) Problem(name string) receipt.Reason {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.loops {
+		if l.id == name {
+			return l.problem()
+		}
+	}
+	return receipt.Reason{}
+}
+
 // Check reaches the register anew and reads who it is and its shift: the Check
 // button.
 func (d *Desk) Check(ctx context.Context, terminal, name string) (register.Status, error) {

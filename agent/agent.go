@@ -1,0 +1,169 @@
+// Package agent is the one page on which the program on the Pi is wired: a
+// receipt from a till goes into the journal, dispatch brings it to the register
+// that discovery found, and the till hears what became of it. DESIGN.md says
+// what it promises and why.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"ekassa/agent/config"
+	"ekassa/agent/discovery"
+	"ekassa/agent/dispatch"
+	"ekassa/agent/journal"
+	"ekassa/agent/register"
+	"ekassa/agent/till"
+	"ekassa/agent/token"
+	"ekassa/cloud/wire"
+)
+
+// Options are what a caller of Run may choose beyond the configuration. The
+// zero value is what runs in a restaurant.
+type Options struct {
+	Version string
+	Log     *slog.Logger
+	Pace    dispatch.Pace     // zero: dispatch.DefaultPace
+	Settle  time.Duration     // how long registers are given before silence counts; 0: the drivers' own
+	Ready   func(addr string) // called when tills are served
+}
+
+// Run serves until ctx ends, and then finishes what is on its way. An error
+// means that the agent cannot do its work; nothing was touched where it comes
+// from the configuration, an occupied port or a journal in use.
+func Run(ctx context.Context, cfg config.Config, o Options) error {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Pace == (dispatch.Pace{}) {
+		o.Pace = dispatch.DefaultPace
+	}
+	for _, w := range cfg.Warnings {
+		o.Log.Warn(w)
+	}
+	zone, err := cfg.Settings.Location()
+	if err != nil {
+		return fmt.Errorf("load the time zone: %w", err)
+	}
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for tills on %s: %w; stop the other program or choose another listen", cfg.Listen, errors.Unwrap(err))
+	}
+	defer listener.Close()
+	j, err := journal.Open(cfg.DataDir, time.Now)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	finder, err := finder(cfg)
+	if err != nil {
+		return err
+	}
+	loops, err := loops(cfg.Settings, finder, zone, j, o)
+	if err != nil {
+		return err
+	}
+	desk := dispatch.NewDesk(j, time.Now, o.Log, loops...)
+	receipts := &receipts{Journal: j, desk: desk}
+	if err := receipts.bind(cfg.Settings, o.Log); err != nil {
+		return err
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(newCollector(desk, j))
+	server := till.New(till.Config{
+		Journal: receipts, Desk: desk, Tokens: token.Open(cfg.DataDir),
+		Settings: func() wire.Settings { return cfg.Settings },
+		Hosts:    cfg.Hosts, MetricsOnLAN: cfg.MetricsOnLAN, Metrics: metrics, Version: o.Version, Log: o.Log,
+	})
+
+	parts, ctx := errgroup.WithContext(ctx)
+	for _, l := range loops {
+		parts.Go(func() error { return l.Run(ctx) })
+	}
+	parts.Go(func() error { return server.Serve(ctx, listener) })
+	parts.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-j.Done():
+			return fmt.Errorf("the journal can no longer be trusted: %w", j.Health())
+		}
+	})
+	o.Log.Info("ready", "listen", listener.Addr().String(), "registers", len(loops), "unclean", j.Unclean())
+	if o.Ready != nil {
+		o.Ready(listener.Addr().String())
+	}
+	return parts.Wait()
+}
+
+// finder looks for registers where the configuration allows it. Without a list
+// of interfaces it takes those of the shop's network by name, never all.
+func finder(cfg config.Config) (*discovery.Finder, error) {
+	interfaces, sweep := cfg.Discovery.Interfaces, cfg.Discovery.Sweep
+	if len(interfaces) == 0 {
+		var err error
+		if interfaces, _, err = discovery.LAN(); err != nil {
+			return nil, fmt.Errorf("list the network interfaces: %w", err)
+		}
+	}
+	var doors []netip.AddrPort
+	for _, d := range cfg.FrontDoors {
+		addr, err := netip.ParseAddrPort(d.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("read front_doors listen %q: %w", d.Listen, err)
+		}
+		doors = append(doors, addr)
+	}
+	f, err := discovery.New(discovery.Config{Interfaces: interfaces, Sweep: sweep, Avoid: doors})
+	if err != nil {
+		return nil, fmt.Errorf("set up discovery: %w", err)
+	}
+	return f, nil
+}
+
+// loops makes one for each register of the settings.
+func loops(s wire.Settings, f *discovery.Finder, zone *time.Location, j *journal.Journal, o Options) (list []*dispatch.Loop, err error) {
+	for _, r := range s.Registers {
+		driver, err := driverOf(r, zone, o.Settle)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, dispatch.New(dispatch.Setup{
+			ID: r.ID, Name: r.Name, Driver: r.Driver, Terminal: r.Terminal, Serial: r.Serial,
+			Active: r.Mode == wire.ModeActive, Enabled: s.Module.Enabled, AutoOpen: s.Shift.AutoOpen,
+			Find: func(ctx context.Context, w dispatch.Want) (netip.AddrPort, error) {
+				found, err := f.Find(ctx, discovery.Want{
+					Register: r.ID, Protocol: r.Driver, Serial: w.Serial, Fixed: r.Address, Last: w.Last,
+					Prove: driver.prove, ByHand: w.Urgent,
+				})
+				return found.Addr, whyNotFound(err)
+			},
+			Dial: driver.dial,
+		}, j, o.Pace, time.Now, o.Log))
+	}
+	return list, nil
+}
+
+// whyNotFound gives discovery's errors the words that people are shown.
+func whyNotFound(err error) error {
+	var wrong *discovery.WrongRegister
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrong) && wrong.Want != "":
+		return &register.Fault{Cause: register.WrongRegister, Text: wrong.Got, Err: err}
+	case errors.Is(err, discovery.ErrNotSigned):
+		return &register.Fault{Cause: register.Credentials, Err: err}
+	case errors.Is(err, discovery.ErrNotFound):
+		return &register.Fault{Cause: register.Missing, Err: err}
+	}
+	return &register.Fault{Cause: register.Unreachable, Err: err}
+}

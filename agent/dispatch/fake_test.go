@@ -1,0 +1,242 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"ekassa/agent/dispatch"
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+// device is a register in memory whose ledger is the truth, and which fails as
+// its seed says. It stands in for driver and wire together.
+type device struct {
+	mu       sync.Mutex
+	rng      *rand.Rand
+	class    register.Class
+	trouble  float64 // how likely something goes wrong
+	serial   string
+	shift    register.Shift
+	shifts   int
+	ledger   []entry
+	late     []late // made after their answer was lost
+	noPaper  bool
+	deadTill time.Time
+	hand     bool // people ring up by hand now and then
+	sends    map[string]int
+}
+
+type entry struct {
+	key     string // empty: rung up by hand
+	id      string
+	printed bool
+}
+
+type late struct {
+	at  time.Time
+	key string
+}
+
+const settleTime = 3 * time.Second
+
+var errLine = errors.New("the line is dead")
+
+func (d *device) chance(p float64) bool { return d.rng.Float64() < p }
+
+// tick makes what is due.
+func (d *device) tick() {
+	keep := d.late[:0]
+	for _, l := range d.late {
+		if time.Now().Before(l.at) {
+			keep = append(keep, l)
+		} else {
+			d.make(l.key)
+		}
+	}
+	d.late = keep
+}
+
+func (d *device) find(key string) *entry {
+	for n := range d.ledger {
+		if d.ledger[n].key == key && key != "" {
+			return &d.ledger[n]
+		}
+	}
+	return nil
+}
+
+func (d *device) make(key string) *entry {
+	if e := d.find(key); e != nil && d.class == register.Key {
+		return e
+	}
+	d.ledger = append(d.ledger, entry{key: key, id: fmt.Sprintf("%s-%d", d.serial, len(d.ledger)+1), printed: !d.noPaper})
+	return &d.ledger[len(d.ledger)-1]
+}
+
+func (d *device) dead() error {
+	if time.Now().Before(d.deadTill) {
+		return &register.Fault{Cause: register.Unreachable, Err: errLine}
+	}
+	if d.chance(d.trouble / 10) {
+		d.deadTill = time.Now().Add(time.Duration(d.rng.IntN(20)) * time.Second)
+	}
+	if d.hand && d.chance(0.02) {
+		d.make("")
+	}
+	d.tick()
+	return nil
+}
+
+func (d *device) Abilities() register.Abilities {
+	return register.Abilities{Class: d.class, Settle: settleTime, Names: 100, Kinds: []receipt.Kind{receipt.Sale, receipt.Refund}}
+}
+
+func (d *device) Identify(context.Context) (register.Identity, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return register.Identity{Serial: d.serial, State: "ACTIVE"}, d.dead()
+}
+
+func (d *device) Shift(context.Context) (register.Shift, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.shift, d.dead()
+}
+
+func (d *device) Baseline(context.Context, receipt.Kind) (register.Baseline, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.dead()
+	b := register.Baseline{Serial: d.serial, Shift: d.shift}
+	if d.class == register.Neither {
+		b.Counted, b.Count.Sale = true, len(d.ledger)
+	}
+	return b, err
+}
+
+func (d *device) Prepare(job register.Job) (register.Request, error) {
+	return register.Request{Route: "/sale", Key: job.Key, Body: []byte(job.Receipt.ID)}, nil
+}
+
+func (d *device) Send(_ context.Context, r register.Request) register.Outcome {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.dead(); err != nil {
+		return register.Outcome{Verdict: register.NotSent, Cause: register.Unreachable, Err: err}
+	}
+	if d.sends == nil {
+		d.sends = map[string]int{}
+	}
+	d.sends[r.Key]++
+	if !d.shift.Open {
+		return register.Outcome{Verdict: register.Refused, Cause: register.ShiftClosed, Code: "6"}
+	}
+	if !d.chance(d.trouble) {
+		return d.answer(d.make(r.Key))
+	}
+	lost := register.Outcome{Verdict: register.Unknown, Err: errLine}
+	switch d.rng.IntN(6) {
+	case 0: // nothing was made
+	case 1: // made, answer lost
+		d.make(r.Key)
+	case 2: // made a moment after the answer was lost
+		d.late = append(d.late, late{at: time.Now().Add(time.Duration(d.rng.IntN(2900)) * time.Millisecond), key: r.Key})
+	case 3:
+		d.shift.Open = false
+		return register.Outcome{Verdict: register.Refused, Cause: register.ShiftClosed, Code: "6"}
+	case 4: // paper out: made, and said so in a code that proves nothing
+		d.noPaper = true
+		d.make(r.Key)
+		lost.Cause = register.Paper
+	case 5:
+		return register.Outcome{} // a driver's mistake: no verdict
+	}
+	return lost
+}
+
+func (d *device) answer(e *entry) register.Outcome {
+	return register.Outcome{Verdict: register.Made, Document: &receipt.Document{FiscalID: e.id, Number: e.id, Printed: e.printed}}
+}
+
+func (d *device) Lookup(_ context.Context, r register.Request) register.Evidence {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.dead(); err != nil {
+		return register.Evidence{Found: register.CannotTell, Err: err}
+	}
+	if d.chance(d.trouble / 4) {
+		return register.Evidence{Found: register.InProgress, Text: "at work"}
+	}
+	if d.class != register.Key && d.chance(0.5) { // it has no memory of keys, only sometimes of the last one
+		return register.Evidence{Found: register.CannotTell, Text: "asked for a key it does not know"}
+	}
+	if e := d.find(r.Key); e != nil {
+		return register.Evidence{Found: register.DocumentMade, Document: d.answer(e).Document, Text: e.id}
+	}
+	return register.Evidence{Found: register.NotFound, Text: "no such key"}
+}
+
+func (d *device) OpenShift(context.Context, string) register.Outcome {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.dead(); err != nil {
+		return register.Outcome{Verdict: register.NotSent, Cause: register.Unreachable, Err: err}
+	}
+	if d.shift.Open {
+		return register.Outcome{Verdict: register.Refused, Cause: register.ShiftOpen}
+	}
+	d.shifts++
+	d.shift = register.Shift{Open: true, ID: strconv.Itoa(d.shifts)}
+	if d.chance(d.trouble) {
+		return register.Outcome{Verdict: register.Unknown, Err: errLine}
+	}
+	return register.Outcome{Verdict: register.Made}
+}
+
+func (d *device) CloseShift(context.Context, string) (register.Report, register.Outcome) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := register.Report{Shift: d.shift.ID}
+	d.shift.Open = false
+	return r, register.Outcome{Verdict: register.Made}
+}
+
+func (d *device) XReport(_ context.Context, shift string) (register.Report, error) {
+	return register.Report{Shift: shift}, nil
+}
+
+func (d *device) Reprint(_ context.Context, doc receipt.Document) register.Outcome {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.noPaper && d.chance(0.5) {
+		return register.Outcome{Verdict: register.Unknown, Cause: register.Paper}
+	}
+	d.noPaper = false
+	for n := range d.ledger {
+		if d.ledger[n].id == doc.FiscalID {
+			d.ledger[n].printed = true
+		}
+	}
+	return register.Outcome{Verdict: register.Made}
+}
+
+func (d *device) Period(context.Context, time.Time, time.Time) (register.Report, error) {
+	return register.Report{}, nil
+}
+
+func (d *device) setup() dispatch.Setup {
+	return dispatch.Setup{
+		ID: "kassa-1", Terminal: "till-1", Active: true, Enabled: true, AutoOpen: true,
+		Find: func(context.Context, dispatch.Want) (netip.AddrPort, error) {
+			return netip.MustParseAddrPort("127.0.0.1:8008"), nil
+		},
+		Dial: func(netip.AddrPort) register.Register { return d },
+	}
+}

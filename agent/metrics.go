@@ -1,0 +1,71 @@
+package agent
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ekassa/agent/dispatch"
+	"ekassa/agent/journal"
+	"ekassa/agent/register"
+)
+
+// collector tells Prometheus of the registers and their queues, read when it
+// asks.
+type collector struct {
+	desk    *dispatch.Desk
+	journal *journal.Journal
+
+	ready, waiting, checking, held, refused, oldest, shift, epoch, record *prometheus.Desc
+}
+
+func newCollector(d *dispatch.Desk, j *journal.Journal) *collector {
+	of := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("ekassa_"+name, help, labels, nil)
+	}
+	return &collector{
+		desk: d, journal: j,
+		ready:    of("register_ready", "1 while the register answers and takes receipts.", "register"),
+		waiting:  of("receipts_waiting", "Receipts that are not final and go on by themselves.", "register"),
+		checking: of("receipts_checking", "Receipts whose outcome the register is being asked for.", "register"),
+		held:     of("receipts_held", "Receipts that only a person can decide.", "register"),
+		refused:  of("receipts_refused", "Receipts that the register refused.", "register"),
+		oldest:   of("receipts_oldest_timestamp_seconds", "When the till was told yes of the oldest receipt that waits.", "register"),
+		shift:    of("shift_opened_timestamp_seconds", "When the open shift was opened, by the register's clock.", "register"),
+		epoch:    of("journal_epoch", "Rises with a new or restored journal."),
+		record:   of("journal_records", "Number of the newest record."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.ready, c.waiting, c.checking, c.held, c.refused, c.oldest, c.shift, c.epoch, c.record} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for _, s := range c.desk.Registers("") {
+		ready := 0.0
+		if s.Link == register.LinkReady {
+			ready = 1
+		}
+		gauge(c.ready, ready, s.ID)
+		gauge(c.waiting, float64(s.Queue.Waiting), s.ID)
+		gauge(c.checking, float64(s.Queue.Checking), s.ID)
+		gauge(c.held, float64(s.Queue.Held), s.ID)
+		gauge(c.refused, float64(s.Queue.Refused), s.ID)
+		if !s.Queue.Oldest.IsZero() {
+			gauge(c.oldest, float64(s.Queue.Oldest.Unix()), s.ID)
+		}
+		if s.Shift.Open && !s.Shift.OpenedAt.IsZero() {
+			gauge(c.shift, float64(s.Shift.OpenedAt.Unix()), s.ID)
+		}
+	}
+	gauge(c.epoch, float64(c.journal.Epoch()))
+	if n, err := c.journal.LastChange(); err == nil { // where it cannot be read, /healthz says so
+		gauge(c.record, float64(n))
+	}
+}

@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"log/slog"
+	"slices"
+
+	"ekassa/agent/dispatch"
+	"ekassa/agent/journal"
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+	"ekassa/cloud/wire"
+)
+
+// receipts is the journal as tills see it: what waits says why, which is the
+// register's present state and nothing that is written to disk for each receipt.
+type receipts struct {
+	*journal.Journal
+	desk *dispatch.Desk
+}
+
+// bind gives what waits to the register that the settings name for its till.
+func (r *receipts) bind(s wire.Settings, log *slog.Logger) error {
+	for _, x := range s.Registers {
+		if x.Terminal == "" || x.Mode != wire.ModeActive {
+			continue
+		}
+		moved, err := r.Bind(x.Terminal, x.ID)
+		if err != nil {
+			return err
+		}
+		if moved > 0 {
+			log.Info("waiting receipts go to another register now", "register", x.ID, "receipts", moved)
+		}
+	}
+	names, err := r.Registers()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(s.Registers, func(x wire.Register) bool { return x.ID == name }) {
+			log.Warn("receipts wait for a register that is not in the settings; put it back, or bind another to its till", "register", name)
+		}
+	}
+	return nil
+}
+
+// Accept implements till.Journal.
+func (r *receipts) Accept(terminal, name string, x receipt.Receipt, f receipt.Fingerprint) (receipt.Stored, bool, error) {
+	s, isNew, err := r.Journal.Accept(terminal, name, x, f)
+	return r.explain(s), isNew, err
+}
+
+// Get implements till.Journal.
+func (r *receipts) Get(terminal, id string) (receipt.Stored, error) {
+	s, err := r.Journal.Get(terminal, id)
+	return r.explain(s), err
+}
+
+// List implements till.Journal.
+func (r *receipts) List(f receipt.Filter) ([]receipt.Stored, error) {
+	list, err := r.Journal.List(f)
+	for n := range list {
+		list[n] = r.explain(list[n])
+	}
+	return list, err
+}
+
+// Changes implements till.Journal.
+func (r *receipts) Changes(terminal string, after int64, limit int) ([]receipt.Change, error) {
+	list, err := r.Journal.Changes(terminal, after, limit)
+	for n := range list {
+		list[n].Receipt = r.explain(list[n].Receipt)
+	}
+	return list, err
+}
+
+// Queue counts what is not done for the terminal.
+func (r *receipts) Queue(terminal string) (q register.Queue, err error) {
+	if name, ok := r.desk.Active(terminal); ok {
+		if q, err = r.Journal.Queue(name); err != nil {
+			return q, err
+		}
+	}
+	unbound, err := r.Unbound(terminal)
+	q.Waiting += unbound
+	return q, err
+}
+
+func (r *receipts) explain(s receipt.Stored) receipt.Stored {
+	if s.State != receipt.Waiting || s.Reason.Code == register.WhyParent {
+		return s
+	}
+	if s.Register == "" {
+		s.Reason = receipt.Reason{Code: register.WhyNoRegister}
+		return s
+	}
+	// What stands in the journal is why the last attempt came to nothing; the
+	// register may have got over it.
+	s.Reason = r.desk.Problem(s.Register)
+	return s
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/grandcat/zeroconf"
+	"github.com/miekg/dns"
 )
 
 // TestMDNS_AnnouncesTheRegisterOnLoopback looks for it as an agent would, on the
@@ -72,5 +73,44 @@ func TestMDNS_NeverAnnouncesOnAllInterfaces(t *testing.T) {
 	}
 	if _, err := owner(net.IPv4(192, 0, 2, 1)); err == nil {
 		t.Error("an interface for an address that nobody has")
+	}
+}
+
+// TestMDNS_SaysGoodbye listens on the wire: browsing libraries hide goodbyes.
+func TestMDNS_SaysGoodbye(t *testing.T) {
+	lo := loopback(t)
+	conn, err := net.ListenMulticastUDP("udp4", &lo, &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353})
+	if err != nil {
+		t.Skipf("no multicast here: %v", err)
+	}
+	defer conn.Close()
+	s, _ := start(t, func(c *Config) { c.MDNS, c.Serial = true, "NMQ-bye" })
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 9000)
+	here := false
+	for {
+		n, _, err := conn.ReadFromUDP(buf)
+		if err != nil {
+			t.Fatalf("no goodbye: %v", err)
+		}
+		var m dns.Msg
+		if m.Unpack(buf[:n]) != nil || !m.Response {
+			continue
+		}
+		for _, rr := range m.Answer {
+			srv, ok := rr.(*dns.SRV)
+			if !ok || !strings.Contains(srv.Hdr.Name, "NMQ-bye") {
+				continue
+			}
+			if srv.Hdr.Ttl == 0 {
+				return
+			}
+			if !here {
+				here = true
+				go s.Close()
+			}
+		}
 	}
 }

@@ -59,7 +59,7 @@ var Quirks = map[string]string{
 	quirkKeyReuseFirst:     "a key reused with other content returns the first document (default: code 3)",
 	quirkKeyUntilZ:         "idempotency keys are forgotten when the shift is closed",
 	quirkExtIDEither:       "documentExtID may be a string or an integer in both editions (classic: digits only)",
-	quirkKeySaleRefund:     "documentExtID is a key for sale and refund only",
+	quirkKeySaleRefund:     "documentExtID is a key for sale, refund, deposit and withdraw only",
 	quirkZNeedsSales:       "close_shift of a shift without documents is refused with code 26",
 	quirkZNeedsEmptyDrawer: "close_shift with cash in the drawer is refused with code 27",
 	quirkCopyNumber:        "classic: check_copy takes only a numeric documentID (default: also a fiscal id)",

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
 	"ekassa/agent/config"
@@ -77,18 +78,18 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(newCollector(desk, j))
-	server := till.New(till.Config{
+	metrics.MustRegister(newCollector(desk, j), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	tills := till.New(till.Config{
 		Journal: receipts, Desk: desk, Tokens: token.Open(cfg.DataDir),
 		Settings: func() wire.Settings { return cfg.Settings },
-		Hosts:    cfg.Hosts, MetricsOnLAN: cfg.MetricsOnLAN, Metrics: metrics, Version: o.Version, Log: o.Log,
+		Hosts:    cfg.Hosts, MetricsOnLAN: cfg.MetricsOnLAN, Metrics: metrics, Log: o.Log,
 	})
 
 	parts, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {
 		parts.Go(func() error { return l.Run(ctx) })
 	}
-	parts.Go(func() error { return server.Serve(ctx, listener) })
+	parts.Go(func() error { return till.Serve(ctx, listener, tills, o.Log) })
 	parts.Go(func() error {
 		select {
 		case <-ctx.Done():

@@ -74,18 +74,6 @@ func (r *receipts) Changes(terminal string, after int64, limit int) ([]receipt.C
 	return list, err
 }
 
-// Queue counts what is not done for the terminal.
-func (r *receipts) Queue(terminal string) (q register.Queue, err error) {
-	if name, ok := r.desk.Active(terminal); ok {
-		if q, err = r.Journal.Queue(name); err != nil {
-			return q, err
-		}
-	}
-	unbound, err := r.Unbound(terminal)
-	q.Waiting += unbound
-	return q, err
-}
-
 func (r *receipts) explain(s receipt.Stored) receipt.Stored {
 	if s.State != receipt.Waiting || s.Reason.Code == register.WhyParent {
 		return s

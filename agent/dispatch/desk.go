@@ -12,9 +12,6 @@ import (
 	"ekassa/agent/register"
 )
 
-// ErrNoRegister: no register is bound to the terminal, or none has that id.
-var ErrNoRegister = errors.New("no such register is bound to this terminal")
-
 // ask is something that a person wants of a register; it is done between
 // receipts, in the loop's goroutine.
 type ask struct {
@@ -95,7 +92,7 @@ func (d *Desk) active(terminal string) (*Loop, error) {
 			return l, nil
 		}
 	}
-	return nil, ErrNoRegister
+	return nil, register.ErrNoRegister
 }
 
 // Active names the register that takes the terminal's receipts.
@@ -149,7 +146,7 @@ func (d *Desk) Check(ctx context.Context, terminal, name string) (register.Statu
 		s, counting := l.Status()
 		return s, errors.Join(err, counting)
 	}
-	return register.Status{}, ErrNoRegister
+	return register.Status{}, register.ErrUnknownRegister
 }
 
 // Shift asks the terminal's register for its shift.
@@ -244,7 +241,7 @@ func (d *Desk) Reprint(ctx context.Context, terminal, id string) error {
 			return d.journal.Printed(s.Seq)
 		})
 	}
-	return ErrNoRegister
+	return register.ErrUnknownRegister
 }
 
 func (l *Loop) lastShift() register.Shift {

@@ -8,6 +8,7 @@ package register
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -237,6 +238,14 @@ type Register interface {
 	// Period reads the totals of some days, first and last included.
 	Period(ctx context.Context, from, to time.Time) (Report, error)
 }
+
+// The errors of asking for a register that is not there.
+var (
+	// ErrNoRegister: no active register is bound to the terminal.
+	ErrNoRegister = errors.New("no active register is bound to the terminal")
+	// ErrUnknownRegister: the terminal has no register of this id.
+	ErrUnknownRegister = errors.New("the terminal has no such register")
+)
 
 // Fault is a register's refusal to answer a question, or the failure to ask it.
 type Fault struct {

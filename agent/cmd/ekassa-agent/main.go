@@ -1,0 +1,92 @@
+// Command ekassa-agent is the program next to the till. It parses flags and
+// calls package agent, which does the work.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"ekassa/agent"
+	"ekassa/agent/config"
+)
+
+// version is stamped by the build.
+var version = "development"
+
+// errShown: what went wrong stands in the output already; only the exit code is
+// left to say.
+var errShown = errors.New("failed")
+
+func main() {
+	log.SetOutput(io.Discard) // the mDNS library logs there that there is no IPv6
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	err := root().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		if !errors.Is(err, errShown) {
+			fmt.Fprintln(os.Stderr, "ekassa-agent: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		}
+		os.Exit(1)
+	}
+}
+
+func root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "ekassa-agent",
+		Short:         "Brings a till's receipts to the fiscal register, each exactly once",
+		Version:       version,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(run(), discover(), check(), doctor(), tokens())
+	return root
+}
+
+// withConfig gives a command its --config, and what it says.
+func withConfig(cmd *cobra.Command, do func(cmd *cobra.Command, args []string, cfg config.Config) error) *cobra.Command {
+	path := cmd.Flags().String("config", "", "the agent's configuration, agent.yaml")
+	if err := cmd.MarkFlagRequired("config"); err != nil {
+		panic(err) // the flag stands one line above
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		cfg, err := config.Load(*path)
+		if err != nil {
+			return err
+		}
+		return do(cmd, args, cfg)
+	}
+	return cmd
+}
+
+func run() *cobra.Command {
+	return withConfig(&cobra.Command{
+		Use:     "run --config FILE",
+		Short:   "Serve tills in the foreground until SIGTERM",
+		Example: "  ekassa-agent run --config /etc/ekassa-agent/agent.yaml",
+		Args:    cobra.NoArgs,
+	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
+		return agent.Run(cmd.Context(), cfg, agent.Options{
+			Version: version, Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)),
+		})
+	})
+}
+
+// printJSON is the stable output of --json.
+func printJSON(cmd *cobra.Command, v any) error {
+	e := json.NewEncoder(cmd.OutOrStdout())
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

@@ -179,6 +179,10 @@ func parse(data []byte) ([]Token, [][sha256.Size]byte, error) {
 
 // change reads, changes and writes the file, with every other writer kept out.
 func (s *Store) change(f func([]Token) ([]Token, error)) (err error) {
+	// A till's token may well be made before the agent first runs.
+	if err := os.Mkdir(filepath.Dir(s.path), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
 	lock := flock.New(s.path+".lock", flock.SetPermissions(0o600))
 	if err := lock.Lock(); err != nil {
 		return fmt.Errorf("lock %s: %w", s.path, err)

@@ -1,0 +1,133 @@
+package agent_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+// list asks the go command for packages of the module.
+func list(t *testing.T, patterns ...string) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Deps"}, patterns...)...)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var pkgs []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return pkgs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+}
+
+// mayImport is the whole of who in the program may know whom of ours. A package
+// that is not in it may import nothing of ours; what is not said is forbidden.
+var mayImport = map[string][]string{
+	// The nouns and the contract with the cloud import nothing of ours.
+	"agent/receipt": {},
+	"cloud/wire":    {},
+	// What is asked of a register speaks of receipts.
+	"agent/register":         {"agent/receipt"},
+	"agent/register/azsmart": {"agent/receipt", "agent/register"},
+	// The simulator knows the protocol page only: what it shared with the driver
+	// would hide that driver's mistakes.
+	"agent/register/simulator": {},
+	// The parts know the nouns and never each other.
+	"agent/journal":   {"agent/receipt", "agent/register"},
+	"agent/dispatch":  {"agent/receipt", "agent/register"},
+	"agent/discovery": {},
+	"agent/texts":     {"agent/receipt", "agent/register"}, // it words their codes
+	"agent/token":     {},
+	"agent/till":      {"agent/receipt", "agent/register", "agent/texts", "cloud/wire"},
+	// Of the cloud the agent knows the contract alone.
+	"agent/config": {"cloud/wire"},
+	// One page sees them all.
+	"agent": {
+		"agent/config", "agent/discovery", "agent/dispatch", "agent/journal", "agent/receipt", "agent/register",
+		"agent/register/azsmart", "agent/till", "agent/token", "cloud/wire",
+	},
+	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/token", "cloud/wire"},
+	"agent/cmd/ekassa-sim":   {"agent/register/simulator", "agent/till/replay"},
+}
+
+// testOnly packages help tests, may import anything, and are in no program.
+var testOnly = []string{"agent/till/tilltest", "agent/e2e", "agent/cmd/ekassa-bench"}
+
+func TestArrowsBetweenPackages(t *testing.T) {
+	for _, p := range list(t, "ekassa/...") {
+		name := strings.TrimPrefix(p.ImportPath, "ekassa/")
+		if slices.Contains(testOnly, name) {
+			continue
+		}
+		for _, i := range p.Imports {
+			of, ours := strings.CutPrefix(i, "ekassa/")
+			if ours && !slices.Contains(mayImport[name], of) {
+				t.Errorf("%s imports %s, and nothing says that it may", name, of)
+			}
+		}
+	}
+}
+
+// doors: each tool has one, so that it can be replaced, and so that its traps
+// are handled in one place.
+func TestEachToolHasOneDoor(t *testing.T) {
+	doors := []struct {
+		tool    string
+		only    []string
+		because string
+	}{
+		{"github.com/mattn/go-sqlite3", []string{"agent/journal"}, "its defaults lose commits; journal.connect sets them right"},
+		{"github.com/grandcat/zeroconf", []string{"agent/discovery", "agent/register/simulator"}, "it multicasts everywhere unless told where"},
+		{"github.com/eclipse/paho.mqtt.golang", []string{"agent/uplink"}, "its tokens lie across reconnects"},
+		{"github.com/kardianos/service", []string{"agent/cmd/ekassa-agent"}, "its worker may die while the service looks healthy"},
+		{"github.com/spf13/cobra", []string{"agent/cmd/ekassa-agent", "agent/cmd/ekassa-sim", "agent/cmd/ekassa-bench"}, "flags are read in one place"},
+		{"github.com/santhosh-tekuri/jsonschema/v6", []string{"cloud/wire"}, "settings are judged in one place"},
+	}
+	for _, p := range list(t, "ekassa/...") {
+		name := strings.TrimPrefix(p.ImportPath, "ekassa/")
+		if slices.Contains(testOnly, name) {
+			continue
+		}
+		for _, d := range doors {
+			if slices.Contains(p.Imports, d.tool) && !slices.Contains(d.only, name) {
+				t.Errorf("%s imports %s; only %v may: %s", name, d.tool, d.only, d.because)
+			}
+		}
+	}
+}
+
+func TestAgentNeverLinksTheSimulator(t *testing.T) {
+	for _, p := range list(t, "ekassa/agent/cmd/ekassa-agent") {
+		for _, d := range p.Deps {
+			if strings.HasPrefix(d, "ekassa/agent/register/simulator") || d == "testing" {
+				t.Errorf("the agent's program links %s", d)
+			}
+		}
+	}
+}
+
+func TestCloudNeverImportsTheAgent(t *testing.T) {
+	for _, p := range list(t, "ekassa/cloud/...") {
+		for _, d := range p.Deps {
+			if strings.HasPrefix(d, "ekassa/agent") {
+				t.Errorf("%s depends on %s: the cloud and the agent meet in cloud/wire", p.ImportPath, d)
+			}
+		}
+	}
+}

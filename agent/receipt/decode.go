@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -153,9 +154,11 @@ func (r *reader) parent() *Parent {
 	if in == nil {
 		return nil
 	}
+	before := len(*r.faults)
 	p := &Parent{ID: in.text("id", 64), FiscalID: in.text("fiscal_id", 64), Number: in.text("number", 64)}
+	unread := len(*r.faults) > before
 	in.close()
-	if (p.ID == "") == (p.FiscalID == "") {
+	if !unread && (p.ID == "") == (p.FiscalID == "") {
 		r.fault("parent", CodeEitherOr, "id, fiscal_id")
 	}
 	return p
@@ -268,7 +271,8 @@ func (r *reader) rules(x Receipt, paid bool) {
 	if needsParent && r.get("parent") == nil {
 		r.fault("parent", CodeRequired, "")
 	}
-	if !needsParent && x.Parent != nil && x.Kind != "" {
+	unsure := x.Kind == "" || x.Kind == Sale && !paid // what could not be read might have wanted one
+	if !needsParent && x.Parent != nil && !unsure {
 		r.fault("parent", CodeMisplaced, string(x.Kind))
 	}
 	if x.Kind == Correction && r.get("period") == nil {
@@ -308,7 +312,7 @@ func (r *reader) sums(x Receipt) {
 		{"payments.prepaid", p.Prepaid, []Kind{Sale, Refund, Cancel}},
 		{"payments.credit", p.Credit, []Kind{Sale, Refund, Cancel}},
 	} {
-		if f.amount > 0 && !among(x.Kind, f.kinds) {
+		if f.amount > 0 && !slices.Contains(f.kinds, x.Kind) {
 			r.fault(f.name, CodeMisplaced, string(x.Kind))
 			return
 		}
@@ -321,13 +325,4 @@ func (r *reader) sums(x Receipt) {
 	case change > 0 && (x.Kind == Refund || x.Kind == Cancel || x.Kind == Correction):
 		r.fault("payments", CodeUnequal, total.String())
 	}
-}
-
-func among(k Kind, kinds []Kind) bool {
-	for _, x := range kinds {
-		if x == k {
-			return true
-		}
-	}
-	return false
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -211,6 +212,8 @@ func (r *reader) flag(field string) (is, given bool) {
 	return *v.flag, true
 }
 
+var timePattern = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$`)
+
 func (r *reader) time(field string, needed bool) time.Time {
 	var s string
 	if needed {
@@ -221,8 +224,13 @@ func (r *reader) time(field string, needed bool) time.Time {
 	if s == "" {
 		return time.Time{}
 	}
+	// time.Parse takes more than RFC 3339 has, and some of that cannot be
+	// written again: an offset of 24 hours, the year 10000 in UTC.
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || t.Year() < 1 || t.Year() > 9999 {
+	if err == nil {
+		_, err = t.MarshalText()
+	}
+	if year := t.UTC().Year(); err != nil || !timePattern.MatchString(s) || year < 1 || year > 9999 {
 		r.fault(field, CodeTime, "2026-11-23T19:05:12+04:00")
 		return time.Time{}
 	}
@@ -271,7 +279,9 @@ func oneOf[T ~string](r *reader, field string, needed bool, allowed ...T) T {
 	} else {
 		s = r.text(field, 64)
 	}
-	if s == "" {
+	// Left out is one thing, an empty word another: a till that could not tell
+	// an article's tax must not be given one.
+	if v := r.get(field); s == "" && (needed || v == nil || !v.isText() || v.text != "") {
 		return ""
 	}
 	var words []string

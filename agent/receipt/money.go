@@ -16,12 +16,17 @@ type Quantity int64
 // Percent is a tax rate in hundredths of a percent (18 % is 1800).
 type Percent int64
 
-// MaxMoney and MaxQuantity bound what one field may hold. They are far above
-// any restaurant's bill and so low that no sum of a receipt can overflow.
+// MaxMoney and MaxQuantity bound what one field of a receipt may hold. They are
+// far above any restaurant's bill and so low that neither their product nor any
+// sum of a receipt can overflow.
 const (
-	MaxMoney    Money    = 1_000_000_000   // ten million AZN
-	MaxQuantity Quantity = 100_000_000_000 // a hundred million pieces
+	MaxMoney    Money    = 1_000_000_000 // ten million AZN
+	MaxQuantity Quantity = 1_000_000_000 // a million pieces
 )
+
+// maxSum bounds what may be read as an amount at all: a year's takings, or
+// whatever a register says lies in its drawer.
+const maxSum = 1_000_000_000_000_000
 
 var (
 	errNotDecimal = errors.New("not a decimal number")
@@ -30,9 +35,10 @@ var (
 )
 
 // ParseMoney reads decimal text such as "12", "12.5" or "-0.05" exactly: at most
-// two decimals, no exponent, no grouping, no sign but a leading minus.
+// two decimals, no exponent, no grouping, no sign but a leading minus. It may be
+// more than MaxMoney, since it may be the sum of many receipts.
 func ParseMoney(s string) (Money, error) {
-	n, err := parseDecimal(s, 2, int64(MaxMoney))
+	n, err := parseDecimal(s, 2, maxSum)
 	if err != nil {
 		return 0, fmt.Errorf("read amount %.40q: %w", s, err)
 	}
@@ -139,6 +145,6 @@ func (p *Percent) UnmarshalText(b []byte) (err error) { *p, err = ParsePercent(s
 
 // Gross is price × quantity, rounded half up to the qəpik. Both are at least 0.
 func Gross(price Money, q Quantity) Money {
-	// price < 2^30 and quantity < 2^37, so the product fits in an int64.
+	// Neither is over 10^9, so the product fits in an int64.
 	return Money((int64(price)*int64(q) + 500) / 1000)
 }

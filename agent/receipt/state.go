@@ -1,6 +1,9 @@
 package receipt
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // State of a receipt on its way from the till to the tax service.
 type State string
@@ -33,12 +36,7 @@ var moves = map[State][]State{
 
 // May says whether a receipt in state s may go to state to.
 func (s State) May(to State) bool {
-	for _, m := range moves[s] {
-		if m == to {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(moves[s], to)
 }
 
 // Open says whether the register may be making a document of it right now.

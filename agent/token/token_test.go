@@ -156,9 +156,12 @@ func TestAddRefusesWhatNamesNoTerminal(t *testing.T) {
 	}
 }
 
-func TestAFolderThatIsNotThereIsAnError(t *testing.T) {
-	s := Open(filepath.Join(t.TempDir(), "none"))
-	if _, err := s.Add("till-1"); err == nil {
+func TestTheDataFolderIsMadeButNotItsParent(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Open(filepath.Join(dir, "data")).Add("till-1"); err != nil {
+		t.Errorf("Add before the agent's first run: %v", err)
+	}
+	if _, err := Open(filepath.Join(dir, "none", "data")).Add("till-1"); err == nil {
 		t.Error("Add gave a token that is nowhere")
 	}
 }

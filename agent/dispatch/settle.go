@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -40,15 +41,15 @@ func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt)
 	case e.Found == register.DocumentMade:
 		l.log.Info("settled: the register had made it", "receipt", s.ID, "attempt", a.Number)
 		if e.Document != nil {
-			// A lost answer is no sign of lost paper; the register's own word is.
-			e.Document.Printed = s.Reason.Code != register.WhyPaper
+			// The register's word that paper was out outlives our restarts here.
+			e.Document.Printed = e.Document.Printed && s.Reason.Code != register.WhyPaper
 		}
 		return l.made(s, a, e.Document, "asked: "+e.Text)
 	case e.Found == register.InProgress:
 		l.doubt = doubt{}
 		l.show(register.LinkBlocked, receipt.Reason{Code: register.WhyBusy})
 		return l.pace.Poll, nil
-	case e.Err != nil:
+	case e.Found != register.NotFound && unanswered(e.Err):
 		return l.fail(e.Err), nil
 	}
 	now, err := l.baseline(ctx, s.Kind)
@@ -79,6 +80,13 @@ func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt)
 	}
 	// A register that swallows every request is not flooded with them.
 	return l.fail(&register.Fault{Cause: register.Busy, Text: fmt.Sprintf("%d attempts came to nothing", a.Number)}), err
+}
+
+// unanswered says whether the question itself did not get through, so that it
+// is worth asking again. Any other error is an answer that proves nothing.
+func unanswered(err error) bool {
+	var f *register.Fault
+	return errors.As(err, &f) && (unreachable(err) || f.Cause == register.Busy)
 }
 
 // compare judges what the register says by what it can promise. The amount of

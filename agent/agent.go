@@ -34,7 +34,14 @@ type Options struct {
 	Log     *slog.Logger
 	Pace    dispatch.Pace     // zero: dispatch.DefaultPace
 	Settle  time.Duration     // how long registers are given before silence counts; 0: the drivers' own
+	Look    Look              // how long discovery listens and rests; zero: discovery's own times
 	Ready   func(addr string) // called when tills are served
+}
+
+// Look is how patient discovery is.
+type Look struct {
+	Window time.Duration // of listening to announcements
+	Pause  time.Duration // between two of these
 }
 
 // Run serves until ctx ends, and then finishes what is on its way. An error
@@ -64,7 +71,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	defer j.Close()
-	finder, err := finder(cfg)
+	finder, err := finder(cfg, o.Look)
 	if err != nil {
 		return err
 	}
@@ -107,7 +114,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 
 // finder looks for registers where the configuration allows it. Without a list
 // of interfaces it takes those of the shop's network by name, never all.
-func finder(cfg config.Config) (*discovery.Finder, error) {
+func finder(cfg config.Config, look Look) (*discovery.Finder, error) {
 	interfaces, sweep := cfg.Discovery.Interfaces, cfg.Discovery.Sweep
 	if len(interfaces) == 0 {
 		var err error
@@ -123,7 +130,9 @@ func finder(cfg config.Config) (*discovery.Finder, error) {
 		}
 		doors = append(doors, addr)
 	}
-	f, err := discovery.New(discovery.Config{Interfaces: interfaces, Sweep: sweep, Avoid: doors})
+	f, err := discovery.New(discovery.Config{
+		Interfaces: interfaces, Sweep: sweep, Avoid: doors, Window: look.Window, BrowsePause: look.Pause,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("set up discovery: %w", err)
 	}

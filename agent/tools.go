@@ -52,7 +52,7 @@ type Checked struct {
 // Check reaches registers of the settings, signs, and reads identity and shift.
 // id "" is all of them.
 func Check(ctx context.Context, cfg config.Config, id string) ([]Checked, error) {
-	finder, err := finder(cfg)
+	finder, err := finder(cfg, Look{})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,75 @@
+package journal
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"ekassa/agent/receipt"
+)
+
+// MadeIn counts the documents of ours in one shift of a register.
+func (j *Journal) MadeIn(serial, shift string) (n int, err error) {
+	err = j.readTx(func(q queryer) error {
+		return q.QueryRow(`SELECT count(*) FROM document WHERE serial = ? AND shift = ?`, serial, shift).Scan(&n)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count our documents in shift %s of %s: %w", shift, serial, err)
+	}
+	return n, nil
+}
+
+// Foreign gives how many documents of a shift were not ours when the register
+// was last looked at; shift "" where it never was.
+func (j *Journal) Foreign(name string) (shift string, n int, err error) {
+	err = j.readTx(func(q queryer) error {
+		return q.QueryRow(`SELECT foreign_shift, foreign_documents FROM pairing WHERE register = ?`, name).Scan(&shift, &n)
+	})
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", 0, fmt.Errorf("read what is foreign on %s: %w", name, err)
+	}
+	return shift, n, nil
+}
+
+// SetForeign remembers it.
+func (j *Journal) SetForeign(name, shift string, n int) error {
+	return j.writer.do(func(t *tx) error {
+		_, err := t.run(`UPDATE pairing SET foreign_shift = ?, foreign_documents = ? WHERE register = ?`, shift, n, name)
+		return err
+	})
+}
+
+// HoldWaiting leaves everything that waits for a register, up to a receipt's
+// number, to a person: all of it or none. What a person has already decided
+// goes on.
+func (j *Journal) HoldWaiting(name string, upTo int64, why receipt.Reason) (n int, err error) {
+	err = j.writer.do(func(t *tx) error {
+		list, err := loadAll(t, `WHERE l.register = ? AND l.state = 'waiting' AND l.reason <> 'by_person' AND l.seq <= ?
+			ORDER BY l.seq`, name, upTo)
+		if err != nil {
+			return err
+		}
+		n = len(list)
+		for _, s := range list {
+			if err := t.move(&s, receipt.Held, why); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("leave what waits for %s to a person: %w", name, err)
+	}
+	return n, nil
+}
+
+// LastReceipt is the number of the newest receipt; 0 where there is none.
+func (j *Journal) LastReceipt() (n int64, err error) {
+	err = j.readTx(func(q queryer) error {
+		return q.QueryRow(`SELECT coalesce(max(seq), 0) FROM receipt`).Scan(&n)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the last receipt's number: %w", err)
+	}
+	return n, nil
+}

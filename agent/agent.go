@@ -149,6 +149,7 @@ func loops(s wire.Settings, f *discovery.Finder, zone *time.Location, j *journal
 		list = append(list, dispatch.New(dispatch.Setup{
 			ID: r.ID, Name: r.Name, Driver: r.Driver, Terminal: r.Terminal, Serial: r.Serial,
 			Active: r.Mode == wire.ModeActive, Enabled: s.Module.Enabled, AutoOpen: s.Shift.AutoOpen,
+			Replay: dispatch.Replay{Ask: s.Offline.Replay == wire.ReplayAsk, Within: time.Duration(s.Offline.ReplayWithin)},
 			Find: func(ctx context.Context, w dispatch.Want) (netip.AddrPort, error) {
 				found, err := f.Find(ctx, discovery.Want{
 					Register: r.ID, Protocol: r.Driver, Serial: w.Serial, Fixed: r.Address, Last: w.Last,

@@ -13,6 +13,9 @@ import (
 // deliver sends one waiting receipt: request, baseline, shift, attempt, send,
 // conclusion, in this order.
 func (l *Loop) deliver(ctx context.Context, s receipt.Stored, parent *receipt.Stored) (time.Duration, error) {
+	if l.tooOld(s) {
+		return 0, l.journal.Hold(s.Seq, receipt.Reason{Code: register.WhyTooOld})
+	}
 	// Everything that can be wrong with the receipt itself is found before
 	// anything is sent: after a document is made nothing may fail.
 	request, err := l.prepare(s, parent)

@@ -190,10 +190,10 @@ func judge(t *testing.T, seed uint64, j *journal.Journal, d *device, receipts in
 			t.Errorf("seed %d: %s ended as %s (%s)", seed, s.ID, s.State, s.Reason)
 		}
 	}
-	if d.class == register.Key && held > 0 {
+	if !hand && d.class == register.Key && held > 0 {
 		t.Errorf("seed %d: %d receipts are held although the register can tell by their key", seed, held)
 	}
-	if !hand && d.class == register.Key && len(order) != receipts {
+	if !hand && held == 0 && len(order) != receipts {
 		t.Errorf("seed %d: the register made %d documents, want %d", seed, len(order), receipts)
 	}
 }

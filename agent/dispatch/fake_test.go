@@ -36,6 +36,7 @@ type device struct {
 type entry struct {
 	key     string // empty: rung up by hand
 	id      string
+	shift   string
 	printed bool
 }
 
@@ -76,7 +77,7 @@ func (d *device) make(key string) *entry {
 	if e := d.find(key); e != nil && d.class == register.Key {
 		return e
 	}
-	d.ledger = append(d.ledger, entry{key: key, id: fmt.Sprintf("%s-%d", d.serial, len(d.ledger)+1), printed: !d.noPaper})
+	d.ledger = append(d.ledger, entry{key: key, id: fmt.Sprintf("%s-%d", d.serial, len(d.ledger)+1), shift: d.shift.ID, printed: !d.noPaper})
 	return &d.ledger[len(d.ledger)-1]
 }
 
@@ -208,8 +209,19 @@ func (d *device) CloseShift(context.Context, string) (register.Report, register.
 	return r, register.Outcome{Verdict: register.Made}
 }
 
-func (d *device) XReport(_ context.Context, shift string) (register.Report, error) {
-	return register.Report{Shift: shift}, nil
+func (d *device) XReport(context.Context, string) (register.Report, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.dead(); err != nil {
+		return register.Report{}, err
+	}
+	r := register.Report{Shift: d.shift.ID}
+	for _, e := range d.ledger {
+		if e.shift == d.shift.ID {
+			r.Sales.Count++
+		}
+	}
+	return r, nil
 }
 
 func (d *device) Reprint(_ context.Context, doc receipt.Document) register.Outcome {

@@ -40,6 +40,11 @@ type Journal interface {
 	WatchRegister(register string) (changed <-chan struct{}, stop func())
 	Queue(register string) (register.Queue, error)
 	Get(terminal, id string) (receipt.Stored, error)
+	MadeIn(serial, shift string) (int, error)
+	Foreign(register string) (shift string, documents int, err error)
+	SetForeign(register, shift string, documents int) error
+	HoldWaiting(register string, upTo int64, why receipt.Reason) (int, error)
+	LastReceipt() (int64, error)
 }
 
 // Want is the register that is looked for.
@@ -57,6 +62,7 @@ type Setup struct {
 	Active   bool   // otherwise it only finishes what was sent
 	Enabled  bool   // the module is on
 	AutoOpen bool   // opens a shift by itself
+	Replay   Replay
 
 	// Find gives the address of the register, proven by its own protocol. Its
 	// error may be a *register.Fault, which then says why.
@@ -69,6 +75,7 @@ type Pace struct {
 	First, Most time.Duration // pause after a failure: the first, doubling to the most
 	Poll        time.Duration // between questions after a document in the making
 	Probe       time.Duration // between looks at an idle register
+	ByHand      time.Duration // nobody rings up by hand in a shorter absence
 	Question    time.Duration // a question may take this long
 	Document    time.Duration // a document may take this long
 	Grace       time.Duration // what is on its way may take this long when we stop
@@ -76,7 +83,7 @@ type Pace struct {
 
 // DefaultPace fits a register that prints.
 var DefaultPace = Pace{
-	First: time.Second, Most: 30 * time.Second, Poll: time.Second, Probe: time.Minute,
+	First: time.Second, Most: 30 * time.Second, Poll: time.Second, Probe: time.Minute, ByHand: 30 * time.Second,
 	Question: 15 * time.Second, Document: 90 * time.Second, Grace: 20 * time.Second,
 }
 
@@ -100,7 +107,12 @@ type Loop struct {
 	reg      register.Register
 	addr     netip.AddrPort
 	identity register.Identity
-	failures int // in a row; 0: the circuit is closed
+	failures int       // in a row; 0: the circuit is closed
+	absent   bool      // something failed, or we just started: what waited is looked at first
+	lost     time.Time // when that began
+	everSeen bool      // the backlog was looked at since we started
+	first    int64     // the newest receipt when we started
+	began    time.Time // when that was
 	doubt    doubt
 	expired  register.Shift // refused as too old; nothing is sent into it again
 	spoiled  int64          // seq of a document that cannot be printed again
@@ -146,6 +158,11 @@ func (l *Loop) Run(ctx context.Context) error {
 	if err := l.recover(); err != nil {
 		return err
 	}
+	var err error
+	if l.first, err = l.journal.LastReceipt(); err != nil {
+		return err
+	}
+	l.began, l.lost, l.absent = l.now(), l.now(), true
 	for ctx.Err() == nil {
 		rest, err := l.turn(calls)
 		if err != nil {
@@ -235,6 +252,12 @@ func (l *Loop) turn(ctx context.Context) (time.Duration, error) {
 	if !setup.Enabled {
 		l.show(register.LinkReady, receipt.Reason{Code: register.WhyModuleOff})
 		return -1, nil
+	}
+	if journal, err := l.backlog(ctx); err != nil {
+		if journal {
+			return 0, err
+		}
+		return l.fail(err), nil
 	}
 	s, parent, err := l.journal.Next(l.id)
 	if errors.Is(err, receipt.ErrNotFound) {
@@ -328,7 +351,9 @@ func (l *Loop) fail(err error) time.Duration {
 		l.log.Warn("register: receipts wait", "problem", why.Code, "error", err)
 	}
 	l.reg = nil
-	l.failures++
+	if l.failures++; !l.absent {
+		l.absent, l.lost = true, l.now()
+	}
 	rest := l.pace.First << min(l.failures-1, 16)
 	if rest > l.pace.Most || rest <= 0 {
 		rest = l.pace.Most

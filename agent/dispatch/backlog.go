@@ -1,0 +1,131 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+// Replay says what becomes of receipts that waited while the register was away.
+type Replay struct {
+	Ask    bool          // a person says which to send; otherwise they go by themselves
+	Within time.Duration // while they are younger than this
+}
+
+// backlog decides, once after each absence, what becomes of what waited. While
+// the register could not be reached, staff may have rung up by hand on its own
+// screen; sending the same sales again would make them fiscal twice, so then
+// nothing is replayed and a person says which to send. Its error is a register's
+// or, where journal is true, the journal's.
+func (l *Loop) backlog(ctx context.Context) (journal bool, err error) {
+	if !l.absent {
+		return false, nil
+	}
+	last, err := l.journal.LastReceipt()
+	if err != nil {
+		return true, err
+	}
+	if l.everSeen && l.now().Sub(l.lost) < l.pace.ByHand {
+		l.absent = false // too short for anyone to ring up anything
+		return false, nil
+	}
+	foreign, told, err := l.foreign(ctx)
+	if err != nil {
+		return false, err
+	}
+	shift, known, err := l.journal.Foreign(l.id)
+	if err != nil {
+		return true, err
+	}
+	byHand := foreign.documents
+	if foreign.shift == shift {
+		byHand -= known
+	}
+	switch {
+	case told && shift != "" && byHand > 0: // "": this is the first look
+		err = l.holdWaiting(last, receipt.Reason{Code: register.WhyRangByHand, Detail: fmt.Sprint(byHand)})
+	case l.settings().Replay.Ask:
+		err = l.holdWaiting(last, receipt.Reason{Code: register.WhyAskFirst})
+	}
+	if err == nil && told {
+		err = l.journal.SetForeign(l.id, foreign.shift, foreign.documents)
+	}
+	if err != nil {
+		return true, err
+	}
+	l.absent, l.everSeen = false, true
+	return false, nil
+}
+
+func (l *Loop) holdWaiting(upTo int64, why receipt.Reason) error {
+	n, err := l.journal.HoldWaiting(l.id, upTo, why)
+	if n > 0 {
+		l.log.Warn("receipts that waited are held: a person must say which to send", "receipts", n, "reason", why.Code)
+	}
+	return err
+}
+
+// noShift is remembered where no shift was open; it is no register's name for one.
+const noShift = "-"
+
+// others is what a shift has that is not ours.
+type others struct {
+	shift     string
+	documents int
+}
+
+// foreign counts by the X report, which the register may print: once after an
+// absence, never for each sale. told is false where the register gives no
+// shift to count in.
+func (l *Loop) foreign(ctx context.Context) (o others, told bool, err error) {
+	shift := l.lastShift()
+	switch {
+	case !shift.Open:
+		return others{shift: noShift}, true, nil
+	case shift.ID == "":
+		return o, false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.pace.Question)
+	defer cancel()
+	report, err := l.reg.XReport(ctx, "")
+	var f *register.Fault
+	switch {
+	case errors.As(err, &f) && f.Cause != register.Unreachable && f.Cause != register.Busy:
+		return o, false, nil // it has no such report for us: nothing to compare
+	case err != nil:
+		return o, false, err
+	}
+	ours, err := l.journal.MadeIn(l.identity.Serial, shift.ID)
+	if err != nil {
+		return o, false, err
+	}
+	all := 0
+	for _, s := range []register.Sum{
+		report.Sales, report.Refunds, report.Cancels, report.Prepaid, report.Credit, report.Correct, report.In, report.Out,
+	} {
+		all += s.Count
+	}
+	return others{shift: shift.ID, documents: max(0, all-ours)}, true, nil
+}
+
+// tooOld says whether a receipt has waited longer than the settings allow. What
+// came in since we started is never older than that, whatever the wall clock
+// has done meanwhile; and a clock that is not set tells no age.
+func (l *Loop) tooOld(s receipt.Stored) bool {
+	within := l.settings().Replay.Within
+	if within <= 0 || s.Reason.Code == register.WhyPerson || s.ReceivedAt.Year() < clockSet {
+		return false
+	}
+	now := l.now()
+	if s.Seq > l.first {
+		return now.Sub(l.began) > within // monotonic
+	}
+	return now.Round(0).Sub(s.ReceivedAt) > within
+}
+
+// clockSet is the first year that a clock can tell if it was ever set.
+const clockSet = 2026

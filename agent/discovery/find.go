@@ -155,14 +155,11 @@ func (s *search) askAll(ctx context.Context, cs []Candidate) (Found, bool) {
 			case err != nil && ctx.Err() != nil: // stopped, not judged
 			case err != nil:
 				s.attempts = append(s.attempts, Attempt{Addr: c.Addr, Via: c.Via, Err: err})
-				if c.Via != ViaKnown { // a register that restarts is soon back where it was
-					s.f.remember(s.verdict(c), err)
-				}
+				s.f.remember(s.verdict(c), err)
 			case s.want.Serial == "":
 				s.accepted = append(s.accepted, found)
 			case !match.Addr.IsValid():
 				match = found
-				s.f.acquit(s.verdict(c))
 				stop()
 			}
 		})
@@ -172,7 +169,9 @@ func (s *search) askAll(ctx context.Context, cs []Candidate) (Found, bool) {
 }
 
 // worthAsking leaves out who was asked in this search, who failed a short while
-// ago, our own front doors, and our other registers at work.
+// ago, our own front doors, and our other registers at work. The last known
+// address is asked whatever it said before: a register that restarts is soon
+// back where it was.
 func (s *search) worthAsking(cs []Candidate) []Candidate {
 	var worth []Candidate
 	for _, c := range cs {

@@ -162,6 +162,30 @@ func TestFind_ADeadRegisterCostsLittle(t *testing.T) {
 	})
 }
 
+func TestFind_ARestartedRegisterIsBackAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{at: map[netip.AddrPort]Identity{}}
+		f := n.finder(t)
+		w := with(wantA, func(w *Want) { w.Last = at("192.168.1.2:8008") })
+		wantNone(t, f, w)
+		time.Sleep(time.Second)
+		n.at[w.Last] = register("A")
+		mustFind(t, f, w, "192.168.1.2:8008", ViaKnown)
+		n.wantCounts(t, 1, 1)
+	})
+}
+
+func TestFind_WhoWasNotHeardOutIsNotRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{at: map[netip.AddrPort]Identity{at("192.168.1.2:8008"): register("A"), at("192.168.1.3:8008"): {Model: "mute"}}}
+		f := n.finder(t)
+		mustFind(t, f, wantA, "192.168.1.2:8008", ViaSweep)
+		n.move("192.168.1.2:8008", "192.168.1.3:8008")
+		mustFind(t, f, wantA, "192.168.1.3:8008", ViaSweep)
+		n.wantCounts(t, 1, 1) // it was known to be there
+	})
+}
+
 func TestFind_ByHandDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{at: map[netip.AddrPort]Identity{}}
@@ -247,7 +271,8 @@ func TestFind_PairsWithTheOnlyOneThatAcceptsUs(t *testing.T) {
 		if found := mustFind(t, f, any, "192.168.1.2:8008", ViaMDNS); found.Serial != "A" || found.Also != nil {
 			t.Errorf("found %+v", found)
 		}
-		n.wantCounts(t, 1, 1) // all means were used before anyone was chosen
+		n.wantCounts(t, 1, 1)                            // all means were used before anyone was chosen
+		mustFind(t, f, any, "192.168.1.2:8008", ViaMDNS) // the sweep does not make its name forgotten
 
 		time.Sleep(10 * time.Minute)
 		n.at[at("192.168.1.9:8008")] = register("B")

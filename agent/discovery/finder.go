@@ -246,13 +246,6 @@ func (f *Finder) remember(v verdict, err error) {
 	f.refused[v] = refusal{err: err, at: time.Now(), pause: pause}
 }
 
-// acquit forgets a refusal, because the candidate has proved itself since.
-func (f *Finder) acquit(v verdict) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.refused, v)
-}
-
 // avoided returns a test for addresses that are never asked: our own front doors.
 func (f *Finder) avoided() (func(netip.AddrPort) bool, error) {
 	if len(f.cfg.Avoid) == 0 {

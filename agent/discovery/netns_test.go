@@ -3,6 +3,7 @@ package discovery
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -29,7 +30,7 @@ func newLAN(t *testing.T) *lan {
 		t.Fatal("network namespaces need root: run these tests as root")
 	}
 	needTool(t, "ip", "iproute2")
-	id := fmt.Sprintf("%x", os.Getpid()&0xffff) + fmt.Sprintf("%04x", time.Now().UnixNano()>>10&0xffff)
+	id := fmt.Sprintf("%08x", rand.Uint32()) // an interface's name has at most 15 characters
 	l := &lan{"ekd-a" + id, "ekd-s" + id, "eka" + id, "eks" + id}
 	t.Cleanup(func() {
 		// A namespace takes its end of the cable along. Either may not be there.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"ekassa/agent/crash"
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
 )
@@ -33,6 +34,7 @@ func (l *Loop) deliver(ctx context.Context, s receipt.Stored, parent *receipt.St
 	if !baseline.Shift.Open {
 		return l.open(ctx, s.Cashier), nil
 	}
+	crash.Point(crash.Baseline)
 	a := register.Attempt{
 		Seq: s.Seq, Number: s.Attempts + 1, Register: l.id, Address: l.addr.String(),
 		Baseline: baseline, Request: request, At: l.now(),
@@ -42,9 +44,12 @@ func (l *Loop) deliver(ctx context.Context, s receipt.Stored, parent *receipt.St
 	} else if err != nil {
 		return 0, err
 	}
+	crash.Point(crash.AttemptCommitted)
 	sending, cancel := context.WithTimeout(ctx, l.pace.Document)
 	defer cancel()
-	return l.judge(s, a, l.reg.Send(sending, request))
+	o := l.reg.Send(sending, request)
+	crash.Point(crash.AnswerRead)
+	return l.judge(s, a, o)
 }
 
 func (l *Loop) prepare(s receipt.Stored, parent *receipt.Stored) (register.Request, error) {
@@ -139,6 +144,7 @@ func (l *Loop) made(s receipt.Stored, a register.Attempt, made *receipt.Document
 		return l.contradiction(s, a, err)
 	}
 	if err == nil {
+		crash.Point(crash.ResultCommitted)
 		l.recovered()
 		l.expired = register.Shift{}
 	}

@@ -1,0 +1,11 @@
+//go:build !crashpoints
+
+package crash
+
+import "io"
+
+// Point does nothing.
+func Point(string) {}
+
+// Write writes b to w.
+func Write(w io.Writer, b []byte) (int, error) { return w.Write(b) }

@@ -10,8 +10,8 @@ const (
 	Committed        = "committed"         // in the journal, the till not told
 	Baseline         = "baseline"          // the register told where it stands
 	AttemptCommitted = "attempt_committed" // the attempt is on disk, no byte has left
-	FirstByte        = "first_byte"        // one byte has left
-	LastByte         = "last_byte"         // all bytes have left
+	FirstByte        = "first_byte"        // one byte has left; armed with its route: "first_byte/sale"
+	LastByte         = "last_byte"         // all bytes have left; with its route as well
 	AnswerRead       = "answer_read"       // the register answered, nothing of it is stored
 	ResultCommitted  = "result_committed"  // the document and its record are on disk
 )

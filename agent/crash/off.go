@@ -8,4 +8,4 @@ import "io"
 func Point(string) {}
 
 // Write writes b to w.
-func Write(w io.Writer, b []byte) (int, error) { return w.Write(b) }
+func Write(w io.Writer, b []byte, _ string) (int, error) { return w.Write(b) }

@@ -40,16 +40,16 @@ func Point(name string) {
 }
 
 // Write writes b to w, the first byte by itself, with a point after it and one
-// after the last.
-func Write(w io.Writer, b []byte) (int, error) {
+// after the last; both are named with the route.
+func Write(w io.Writer, b []byte, route string) (int, error) {
 	first, err := w.Write(b[:1])
 	if err != nil {
 		return first, err
 	}
-	Point(FirstByte)
+	Point(FirstByte + "/" + route)
 	rest, err := w.Write(b[1:])
 	if err == nil {
-		Point(LastByte)
+		Point(LastByte + "/" + route)
 	}
 	return first + rest, err
 }

@@ -60,7 +60,7 @@ func (t transport) post(ctx context.Context, route string, form []byte, wait tim
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) //nolint:errcheck // it only unblocks the calls below
 	defer stop()
 
-	n, err := crash.Write(conn, t.request(route, form))
+	n, err := crash.Write(conn, t.request(route, form), route)
 	if err != nil {
 		return reply{left: n > 0, err: t.failed(ctx, "send", route, err)}
 	}

@@ -49,8 +49,11 @@ func named(cs []Candidate, names ...string) string {
 }
 
 func TestBrowse_OnLoopback(t *testing.T) {
-	bar := announce(t, "Bar", ServiceType, 8008, []string{"127.0.0.1", "192.168.77.5", "8.8.8.8"}, "protocol=azsmart", "serial=A 1")
-	hall := announce(t, "Hall №2.", ServiceType, 8989, []string{"127.0.0.1"})
+	// A port of its own: another package's simulator may be announced on this loopback.
+	l := listen(t, "127.0.0.1:0")
+	port := l.Addr().(*net.TCPAddr).Port
+	bar := announce(t, "Bar", ServiceType, port, []string{"127.0.0.1", "192.168.77.5", "8.8.8.8"}, "protocol=azsmart", "serial=A 1")
+	hall := announce(t, "Hall №2.", ServiceType, port+1, []string{"127.0.0.1"})
 	web := announce(t, "Web", "_http._tcp", 80, []string{"127.0.0.1"}, "protocol=azsmart")
 	foreign := announce(t, "Foreign", "_my"+ServiceType, 8008, []string{"127.0.0.1"}, "protocol=azsmart")
 
@@ -64,9 +67,9 @@ func TestBrowse_OnLoopback(t *testing.T) {
 	if took := time.Since(start); took < 1400*time.Millisecond || took > 2500*time.Millisecond {
 		t.Errorf("the window took %s", took)
 	}
-	want := "0 127.0.0.1:8008 azsmart A 1; 1 127.0.0.1:8989  ; 0 192.168.77.5:8008 azsmart A 1"
+	want := fmt.Sprintf("0 127.0.0.1:%d azsmart A 1; 1 127.0.0.1:%d  ; 0 192.168.77.5:%[1]d azsmart A 1", port, port+1)
 	if got := named(cs, bar, hall, web, foreign, strings.TrimSuffix(foreign, "._my")); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+		t.Errorf("got  %s\nwant %s\nof %v", got, want, cs)
 	}
 	goleak.VerifyNone(t, before)
 }

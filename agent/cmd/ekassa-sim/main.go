@@ -1,5 +1,6 @@
-// Command ekassa-sim is a fiscal cash register in software. See the package
-// agent/register/simulator and its README for what it does.
+// Command ekassa-sim is a fiscal cash register in software, and a till to go
+// with it. See agent/register/simulator and its README for the register, and
+// agent/till/replay for the till.
 package main
 
 import (
@@ -35,16 +36,16 @@ func main() {
 func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "ekassa-sim",
-		Short:         "A simulated fiscal cash register",
+		Short:         "A simulated fiscal cash register, and a simulated till",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(*cobra.Command, []string) error {
-			return errors.New("simulate a register: none is named: use ekassa-sim azsmart, see --help")
+			return errors.New("simulate: nothing is named: use ekassa-sim azsmart or ekassa-sim till, see --help")
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(azsmart())
+	root.AddCommand(azsmart(), sell())
 	return root
 }
 

@@ -151,9 +151,15 @@ func loops(s wire.Settings, f *discovery.Finder, zone *time.Location, j *journal
 			Active: r.Mode == wire.ModeActive, Enabled: s.Module.Enabled, AutoOpen: s.Shift.AutoOpen,
 			Replay: dispatch.Replay{Ask: s.Offline.Replay == wire.ReplayAsk, Within: time.Duration(s.Offline.ReplayWithin)},
 			Find: func(ctx context.Context, w dispatch.Want) (netip.AddrPort, error) {
+				var others []discovery.Known
+				for n, l := range list {
+					if addr, serial, ok := l.Place(); ok && s.Registers[n].ID != r.ID {
+						others = append(others, discovery.Known{Addr: addr, Serial: serial})
+					}
+				}
 				found, err := f.Find(ctx, discovery.Want{
 					Register: r.ID, Protocol: r.Driver, Serial: w.Serial, Fixed: r.Address, Last: w.Last,
-					Prove: driver.prove, ByHand: w.Urgent,
+					Except: others, Prove: driver.prove, ByHand: w.Urgent,
 				})
 				return found.Addr, whyNotFound(err)
 			},

@@ -398,6 +398,18 @@ func (l *Loop) Status() (register.Status, error) {
 	return s, err
 }
 
+// Place tells where the register is and which it is, while it is at work; it is
+// then nobody else's.
+func (l *Loop) Place() (addr netip.AddrPort, serial string, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.status.Link != register.LinkReady {
+		return addr, "", false
+	}
+	addr, err := netip.ParseAddrPort(l.status.Address)
+	return addr, l.status.Identity.Serial, err == nil
+}
+
 // explain makes what people are shown of an error.
 func explain(err error) (register.Link, receipt.Reason) {
 	var f *register.Fault

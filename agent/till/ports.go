@@ -1,0 +1,77 @@
+package till
+
+import (
+	"context"
+	"errors"
+
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+// Journal keeps the receipts. Cash in and out goes through it too, with ids
+// that start with "cash/" and so never are a receipt's.
+//
+// Any method may fail with receipt.ErrStorage; those of one receipt with
+// receipt.ErrNotFound.
+type Journal interface {
+	// Accept stores the receipt and returns only after the commit is on disk;
+	// register may be "". isNew is false where the same receipt was here before:
+	// its present state is given. Errors: receipt.ErrConflict, receipt.Faults
+	// (those that need the journal), receipt.ErrStorage.
+	Accept(terminal, register string, r receipt.Receipt, f receipt.Fingerprint) (s receipt.Stored, isNew bool, err error)
+	Get(terminal, id string) (receipt.Stored, error)
+	// List gives receipts newest first.
+	List(f receipt.Filter) ([]receipt.Stored, error)
+
+	// Retry, Withdraw, Fiscalise and Resolve are a person's; receipt.ErrMove
+	// where the state does not allow it.
+	Retry(terminal, id, who string) (receipt.Stored, error)
+	Withdraw(terminal, id, who, why string) (receipt.Stored, error)
+	Fiscalise(terminal, id, who string) (receipt.Stored, error)
+	// Resolve may also fail with receipt.ErrTaken.
+	Resolve(terminal, id string, d receipt.Decision) (receipt.Stored, error)
+
+	// Watch gives a pulse after changes, several in one; id "" is everything of
+	// the terminal. stop ends it.
+	Watch(terminal, id string) (changed <-chan struct{}, stop func())
+	// Changes gives what changed after a record, oldest first.
+	Changes(terminal string, after int64, limit int) ([]receipt.Change, error)
+	LastChange() (int64, error)
+
+	// Queue counts what is not done of a register's; Unbound what waits of a
+	// terminal's without a register.
+	Queue(register string) (register.Queue, error)
+	Unbound(terminal string) (int, error)
+	Health() error
+}
+
+// Desk is what a terminal may ask of its registers. Errors are a
+// *register.Fault, [ErrNoRegister] or [ErrUnknownRegister].
+type Desk interface {
+	// Active is the id of the register that the terminal's receipts go to.
+	Active(terminal string) (register string, ok bool)
+	// Registers are all that are bound to the terminal. It asks none of them.
+	Registers(terminal string) []register.Status
+	// Check asks one of the terminal's registers who it is and how it is.
+	Check(ctx context.Context, terminal, register string) (register.Status, error)
+	// The rest is about the active register.
+	Shift(ctx context.Context, terminal string) (register.Shift, error)
+	OpenShift(ctx context.Context, terminal, who string) (register.Shift, error)
+	CloseShift(ctx context.Context, terminal, who string) (register.Report, error)
+	XReport(ctx context.Context, terminal string) (register.Report, error)
+	// Reprint prints a copy of a fiscal receipt's document.
+	Reprint(ctx context.Context, terminal, id string) error
+}
+
+// The errors of a Desk that no register gave.
+var (
+	// ErrNoRegister: no active register is bound to the terminal.
+	ErrNoRegister = errors.New("no active register is bound to the terminal")
+	// ErrUnknownRegister: the terminal has no register of this id.
+	ErrUnknownRegister = errors.New("the terminal has no such register")
+)
+
+// Tokens says whose a bearer token is.
+type Tokens interface {
+	Terminal(token string) (terminal string, ok bool)
+}

@@ -1,0 +1,140 @@
+package till
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ekassa/cloud/wire"
+)
+
+// Config is all that the API stands on. Everything but Hosts, MetricsOnLAN, Log
+// and Metrics is required.
+type Config struct {
+	Journal  Journal
+	Desk     Desk
+	Tokens   Tokens
+	Settings func() wire.Settings // those in force now
+	Log      *slog.Logger
+
+	// Metrics is what /metrics shows; the API's own are registered in it.
+	Metrics *prometheus.Registry
+	// MetricsOnLAN opens /metrics, /healthz and /readyz to other machines.
+	MetricsOnLAN bool
+	// Hosts are further names that the agent is known by on the network.
+	Hosts []string
+}
+
+// api is the handler behind New.
+type api struct {
+	Config
+	mux    *http.ServeMux
+	hosts  map[string]bool
+	rates  rates
+	meters meters
+	zones  sync.Map // name of a time zone → *time.Location
+}
+
+// handler answers a request; an error that it returns is answered as a problem.
+type handler func(w http.ResponseWriter, r *request) error
+
+// Route is one path and method that the API answers.
+type Route struct{ Method, Path string }
+
+type route struct {
+	Route
+	serve http.Handler
+}
+
+// New gives the handler of the whole API.
+func New(c Config) http.Handler {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	a := &api{Config: c, mux: http.NewServeMux(), hosts: hostNames(c.Hosts), meters: newMeters(c.Metrics)}
+	for _, r := range a.routes() {
+		a.mux.Handle(r.Method+" "+r.Path, r.serve)
+	}
+	a.mux.Handle("/", a.public(a.nowhere))
+	return a.outermost(a.guard(a.mux))
+}
+
+// Routes lists what the API answers, for the test that holds the OpenAPI
+// document against it.
+func Routes() (list []Route) {
+	for _, r := range (&api{Config: Config{Metrics: prometheus.NewRegistry()}}).routes() {
+		list = append(list, r.Route)
+	}
+	return list
+}
+
+func (a *api) routes() []route {
+	list := []route{
+		{Route{"GET", "/v1/receipts"}, a.till(a.listReceipts)},
+		{Route{"POST", "/v1/receipts"}, a.till(a.postReceipt)},
+		{Route{"GET", "/v1/receipts/{id}"}, a.till(a.getReceipt)},
+		{Route{"POST", "/v1/receipts/{id}/retry"}, a.till(a.act(receiptKey, a.retry))},
+		{Route{"POST", "/v1/receipts/{id}/withdraw"}, a.till(a.act(receiptKey, a.withdraw))},
+		{Route{"POST", "/v1/receipts/{id}/fiscalise"}, a.till(a.act(receiptKey, a.fiscalise))},
+		{Route{"POST", "/v1/receipts/{id}/resolve"}, a.till(a.act(receiptKey, a.resolve))},
+		{Route{"POST", "/v1/receipts/{id}/reprint"}, a.till(a.act(receiptKey, a.reprint))},
+		{Route{"POST", "/v1/cash/deposit"}, a.till(a.postDeposit)},
+		{Route{"POST", "/v1/cash/withdraw"}, a.till(a.postWithdrawal)},
+		{Route{"GET", "/v1/cash/{id}"}, a.till(a.getCash)},
+		{Route{"POST", "/v1/cash/{id}/retry"}, a.till(a.act(cashKey, a.retry))},
+		{Route{"POST", "/v1/cash/{id}/withdraw"}, a.till(a.act(cashKey, a.withdraw))},
+		{Route{"POST", "/v1/cash/{id}/resolve"}, a.till(a.act(cashKey, a.resolve))},
+		{Route{"GET", "/v1/status"}, a.till(a.getStatus)},
+		{Route{"GET", "/v1/registers"}, a.till(a.getRegisters)},
+		{Route{"POST", "/v1/registers/{id}/check"}, a.till(a.checkRegister)},
+		{Route{"GET", "/v1/shift"}, a.till(a.getShift)},
+		{Route{"POST", "/v1/shift/open"}, a.till(a.openShift)},
+		{Route{"POST", "/v1/shift/close"}, a.till(a.closeShift)},
+		{Route{"POST", "/v1/shift/x-report"}, a.till(a.xReport)},
+		{Route{"GET", "/v1/events"}, a.till(a.events)},
+		{Route{"GET", "/{$}"}, a.public(a.pointer)},
+	}
+	// These stand at the root, and below the base for those who read it so.
+	metrics := promhttp.HandlerFor(a.Metrics, promhttp.HandlerOpts{DisableCompression: true})
+	for _, base := range []string{"", "/v1"} {
+		list = append(list,
+			route{Route{"GET", base + "/openapi.yaml"}, a.public(a.openapi)},
+			route{Route{"GET", base + "/healthz"}, a.local(a.healthz)},
+			route{Route{"GET", base + "/readyz"}, a.local(a.readyz)},
+			route{Route{"GET", base + "/metrics"}, a.local(func(w http.ResponseWriter, r *request) error {
+				metrics.ServeHTTP(w, r.Request)
+				return nil
+			})},
+		)
+	}
+	return list
+}
+
+// request is an HTTP request with what the API found out about it.
+type request struct {
+	*http.Request
+	terminal string // empty where no token is asked for
+	lang     string
+	settings wire.Settings
+	zone     *time.Location
+}
+
+// location is the shop's zone; Baku's where the settings name none that is known.
+func (a *api) location(s wire.Settings) *time.Location {
+	if z, ok := a.zones.Load(s.Timezone); ok {
+		return z.(*time.Location)
+	}
+	z, err := s.Location()
+	if err != nil || s.Timezone == "" {
+		z = time.FixedZone("+04:00", 4*60*60)
+	}
+	a.zones.Store(s.Timezone, z)
+	return z
+}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"ekassa/agent/receipt"
-	"ekassa/agent/till"
+	"ekassa/agent/register"
 )
 
 func TestActionsAreAllowedByState(t *testing.T) {
@@ -110,7 +110,7 @@ func TestAReprintPrintsAndSaysWhatTheRegisterSaid(t *testing.T) {
 	if len(s.desk.reprinted) != 1 || s.desk.reprinted[0] != "a-1" {
 		t.Errorf("reprinted %v", s.desk.reprinted)
 	}
-	s.desk.err = till.ErrNoRegister
+	s.desk.err = register.ErrNoRegister
 	s.Post("/v1/receipts/a-1/reprint", "").Want(http.StatusConflict)
 }
 

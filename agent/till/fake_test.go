@@ -237,7 +237,7 @@ func (d *desk) Check(_ context.Context, terminal, name string) (register.Status,
 			return s, d.err
 		}
 	}
-	return register.Status{}, till.ErrUnknownRegister
+	return register.Status{}, register.ErrUnknownRegister
 }
 
 func (d *desk) ask(ctx context.Context, who string) error {

@@ -2,7 +2,6 @@ package till
 
 import (
 	"context"
-	"errors"
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
@@ -46,7 +45,7 @@ type Journal interface {
 }
 
 // Desk is what a terminal may ask of its registers. Errors are a
-// *register.Fault, [ErrNoRegister] or [ErrUnknownRegister].
+// *register.Fault, register.ErrNoRegister or register.ErrUnknownRegister.
 type Desk interface {
 	// Active is the id of the register that the terminal's receipts go to.
 	Active(terminal string) (register string, ok bool)
@@ -62,14 +61,6 @@ type Desk interface {
 	// Reprint prints a copy of a fiscal receipt's document.
 	Reprint(ctx context.Context, terminal, id string) error
 }
-
-// The errors of a Desk that no register gave.
-var (
-	// ErrNoRegister: no active register is bound to the terminal.
-	ErrNoRegister = errors.New("no active register is bound to the terminal")
-	// ErrUnknownRegister: the terminal has no register of this id.
-	ErrUnknownRegister = errors.New("the terminal has no such register")
-)
 
 // Tokens says whose a bearer token is.
 type Tokens interface {

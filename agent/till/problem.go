@@ -121,9 +121,9 @@ func problemOf(err error) *problem {
 		return &problem{code: problemNotFound, field: "id", err: err}
 	case errors.Is(err, receipt.ErrStorage):
 		return &problem{code: problemStorage, err: err}
-	case errors.Is(err, ErrNoRegister):
+	case errors.Is(err, register.ErrNoRegister):
 		return &problem{code: problemNoRegister, err: err}
-	case errors.Is(err, ErrUnknownRegister):
+	case errors.Is(err, register.ErrUnknownRegister):
 		return &problem{code: problemUnknownRegister, field: "id", err: err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		// Only what is asked of registers has a deadline, and ends when we stop.

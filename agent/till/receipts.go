@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"ekassa/agent/crash"
 	"ekassa/agent/receipt"
 	"ekassa/cloud/wire"
 )
@@ -63,10 +64,12 @@ func (a *api) accept(w http.ResponseWriter, r *request, decode func([]byte) (rec
 	if !ok {
 		register = "" // none yet: it is stored all the same, and waits
 	}
+	crash.Point(crash.Received)
 	s, isNew, err := a.Journal.Accept(r.terminal, register, x, fingerprint)
 	if err != nil {
 		return err
 	}
+	crash.Point(crash.Committed)
 	s = a.await(r, s, wait)
 	status := http.StatusOK
 	switch {

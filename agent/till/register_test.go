@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"ekassa/agent/register"
-	"ekassa/agent/till"
 )
 
 func TestShiftAndReports(t *testing.T) {
@@ -50,7 +49,7 @@ func TestARegistersFaultIsToldWithItsOwnWords(t *testing.T) {
 		{&register.Fault{Cause: register.Missing}, 503, "missing", true},
 		{&register.Fault{Cause: register.Supplier, Code: "217", Text: "flash full"}, 502, "supplier", false},
 		{&register.Fault{}, 502, "other", false},
-		{till.ErrNoRegister, 409, "no_register", false},
+		{register.ErrNoRegister, 409, "no_register", false},
 		{context.DeadlineExceeded, 503, "register_unavailable", true},
 		{errors.New("bug"), 500, "internal", false},
 	} {

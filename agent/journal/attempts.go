@@ -21,9 +21,7 @@ import (
 // whose parent is not fiscal yet is passed over.
 func (j *Journal) Next(name string) (s receipt.Stored, parent *receipt.Stored, err error) {
 	err = j.readTx(func(q queryer) error {
-		s, err = load(q, `LEFT JOIN life p ON p.seq = l.parent
-			WHERE l.register = ? AND l.state = 'waiting' AND (l.parent IS NULL OR p.state = 'fiscal')
-			ORDER BY l.seq LIMIT 1`, name)
+		s, err = load(q, nextQuery, name)
 		if err != nil {
 			return err
 		}
@@ -39,11 +37,20 @@ func (j *Journal) Next(name string) (s receipt.Stored, parent *receipt.Stored, e
 	return s, parent, err
 }
 
+const (
+	nextQuery = `WHERE r.seq = (SELECT l.seq FROM life l LEFT JOIN life p ON p.seq = l.parent
+		WHERE l.register = ? AND l.state = 'waiting' AND l.` + queued + ` AND (l.parent IS NULL OR p.state = 'fiscal')
+		ORDER BY l.seq LIMIT 1)`
+	unfinishedQuery = `WHERE l.register = ? AND l.state IN ('sending', 'checking')`
+	unprintedQuery  = `WHERE r.seq = (SELECT d.seq FROM document d CROSS JOIN life l USING (seq)
+		WHERE d.printed = 0 AND l.register = ? ORDER BY d.seq DESC LIMIT 1)`
+)
+
 // Unfinished gives the one receipt of a register that was sent and has no
 // answer, with its attempt; receipt.ErrNotFound where there is none.
 func (j *Journal) Unfinished(name string) (s receipt.Stored, a register.Attempt, err error) {
 	err = j.readTx(func(q queryer) error {
-		s, err = load(q, `WHERE l.register = ? AND l.state IN ('sending', 'checking')`, name)
+		s, err = load(q, unfinishedQuery, name)
 		if err != nil {
 			return err
 		}
@@ -57,7 +64,7 @@ func (j *Journal) Unfinished(name string) (s receipt.Stored, a register.Attempt,
 // out on paper; receipt.ErrNotFound where there is none.
 func (j *Journal) Unprinted(name string) (s receipt.Stored, err error) {
 	err = j.readTx(func(q queryer) error {
-		s, err = load(q, `WHERE d.printed = 0 AND l.register = ? ORDER BY r.seq DESC LIMIT 1`, name)
+		s, err = load(q, unprintedQuery, name)
 		return err
 	})
 	return s, err
@@ -67,7 +74,7 @@ func (j *Journal) Unprinted(name string) (s receipt.Stored, err error) {
 func (j *Journal) Registers() (names []string, err error) {
 	err = j.readTx(func(q queryer) error {
 		rows, err := q.Query(`SELECT DISTINCT register FROM life
-			WHERE state IN ('waiting', 'sending', 'checking') AND register IS NOT NULL`)
+			WHERE ` + queued + ` AND register IS NOT NULL`)
 		if err != nil {
 			return fmt.Errorf("list the registers with a queue: %w", err)
 		}
@@ -100,6 +107,9 @@ func (j *Journal) Begin(a register.Attempt) error {
 		if s.Register != a.Register {
 			return fmt.Errorf("%w: it now belongs to register %q", receipt.ErrMove, s.Register)
 		}
+		if s.State != receipt.Waiting {
+			return fmt.Errorf("%w: it is %s", receipt.ErrMove, s.State)
+		}
 		_, err = t.run(`INSERT INTO attempt (seq, number, register, serial, address, baseline, route, key, request, at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			a.Seq, a.Number, a.Register, a.Baseline.Serial, a.Address, string(baseline),
@@ -125,6 +135,9 @@ func (j *Journal) Conclude(a register.Attempt, c register.Conclusion) error {
 		if err != nil {
 			return err
 		}
+		if !s.State.May(c.State) {
+			return fmt.Errorf("%w: %s may not become %s", receipt.ErrMove, s.State, c.State)
+		}
 		// The document row is the proof of what was made at the first try.
 		if c.Proof != register.ProofMade || s.State != receipt.Sending {
 			if err := t.prove(a.Seq, a.Number, c.Proof, c.Text); err != nil {
@@ -132,6 +145,9 @@ func (j *Journal) Conclude(a register.Attempt, c register.Conclusion) error {
 			}
 		}
 		if c.State == receipt.Fiscal {
+			if c.Document == nil {
+				return errNoDocument
+			}
 			if err := t.document(&s, *c.Document); err != nil {
 				return err
 			}
@@ -143,6 +159,8 @@ func (j *Journal) Conclude(a register.Attempt, c register.Conclusion) error {
 	}
 	return nil
 }
+
+var errNoDocument = errors.New("it cannot be fiscal without a document")
 
 // Observe adds to what is known of an open attempt without deciding anything.
 func (j *Journal) Observe(a register.Attempt, text string) error {
@@ -167,12 +185,16 @@ func (j *Journal) Hold(seq int64, why receipt.Reason) error {
 // Printed notes that paper of a fiscal receipt has come out after all.
 func (j *Journal) Printed(seq int64) error {
 	return j.writer.do(func(t *tx) error {
-		if _, err := t.run(`UPDATE document SET printed = 1 WHERE seq = ? AND printed = 0`, seq); err != nil {
+		result, err := t.run(`UPDATE document SET printed = 1 WHERE seq = ? AND printed = 0`, seq)
+		if err != nil {
 			return err
 		}
 		s, err := load(t, `WHERE r.seq = ?`, seq)
 		if err != nil {
 			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return err // it is known already
 		}
 		return t.tell(s)
 	})
@@ -183,12 +205,13 @@ func (j *Journal) Printed(seq int64) error {
 // has it.
 func (j *Journal) Bind(terminal, name string) (moved int64, err error) {
 	err = j.writer.do(func(t *tx) error {
-		result, err := t.run(`UPDATE life SET register = ? WHERE state = 'waiting' AND register IS NOT ?
-			AND seq IN (SELECT seq FROM receipt WHERE terminal = ?)`, name, name, terminal)
+		result, err := t.run(bindQuery, name, name, terminal)
 		if err != nil {
 			return err
 		}
-		moved, err = result.RowsAffected()
+		if moved, err = result.RowsAffected(); moved > 0 {
+			t.touched = append(t.touched, touched{terminal: terminal, register: name})
+		}
 		return err
 	})
 	if err != nil {
@@ -196,6 +219,10 @@ func (j *Journal) Bind(terminal, name string) (moved int64, err error) {
 	}
 	return moved, nil
 }
+
+const bindQuery = `UPDATE life INDEXED BY life_queue SET register = ?
+	WHERE state = 'waiting' AND ` + queued + ` AND register IS NOT ?
+	AND (SELECT terminal FROM receipt r WHERE r.seq = life.seq) = ?`
 
 func (t *tx) prove(seq int64, number int, proof register.Proof, text string) error {
 	_, err := t.run(`INSERT INTO evidence (seq, number, n, proof, text, at)

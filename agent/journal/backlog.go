@@ -39,13 +39,15 @@ func (j *Journal) SetForeign(name, shift string, n int) error {
 	})
 }
 
+const waitingQuery = `WHERE l.register = ? AND l.state = 'waiting' AND l.` + queued + ` AND l.reason <> 'by_person' AND l.seq <= ?
+	ORDER BY l.seq`
+
 // HoldWaiting leaves everything that waits for a register, up to a receipt's
 // number, to a person: all of it or none. What a person has already decided
 // goes on.
 func (j *Journal) HoldWaiting(name string, upTo int64, why receipt.Reason) (n int, err error) {
 	err = j.writer.do(func(t *tx) error {
-		list, err := loadAll(t, `WHERE l.register = ? AND l.state = 'waiting' AND l.reason <> 'by_person' AND l.seq <= ?
-			ORDER BY l.seq`, name, upTo)
+		list, err := loadAll(t, waitingQuery, name, upTo)
 		if err != nil {
 			return err
 		}

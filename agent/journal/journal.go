@@ -14,10 +14,13 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -27,7 +30,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	_ "github.com/mattn/go-sqlite3" // the only place that knows the driver
+	"github.com/mattn/go-sqlite3" // this package is its only door
 )
 
 const (
@@ -68,8 +71,11 @@ type Journal struct {
 func Open(dir string, now func() time.Time) (*Journal, error) {
 	j := &Journal{dir: dir, now: now}
 	if err := j.open(); err != nil {
-		j.release()
-		return nil, fmt.Errorf("open journal in %s: %w", dir, err)
+		var e sqlite3.Error
+		if errors.As(err, &e) && (e.Code == sqlite3.ErrCorrupt || e.Code == sqlite3.ErrNotADB) {
+			err = fmt.Errorf("the journal is damaged: %w; keep its files and restore a backup", err)
+		}
+		return nil, errors.Join(fmt.Errorf("open journal in %s: %w", dir, err), j.release())
 	}
 	return j, nil
 }
@@ -78,7 +84,7 @@ func (j *Journal) open() error {
 	if err := os.Mkdir(j.dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make the folder: %w", bare(err))
 	}
-	j.lock = flock.New(filepath.Join(j.dir, lockName), flock.SetPermissions(0o600))
+	j.lock = flock.New(filepath.Join(j.dir, lockName), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
 	held, err := j.lock.TryLock()
 	if err != nil {
 		return fmt.Errorf("lock the folder: %w; make it writable for the agent's user", bare(err))
@@ -87,7 +93,11 @@ func (j *Journal) open() error {
 		return fmt.Errorf("%w; stop that one first, or give this one a data_dir of its own", ErrInUse)
 	}
 	path := filepath.Join(j.dir, fileName)
-	if err := create(path); err != nil {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := create(path); err != nil {
+			return fmt.Errorf("create %s: %w", fileName, err)
+		}
+	} else if err := ours(path); err != nil {
 		return err
 	}
 	if j.write, err = connect(path, "rwc", 1); err != nil {
@@ -103,9 +113,6 @@ func (j *Journal) open() error {
 			return err
 		}
 	}
-	if err := mark(running); err != nil {
-		return fmt.Errorf("mark the journal as in use: %w", err)
-	}
 	if err := migrate(j.write, j.now()); err != nil {
 		return err
 	}
@@ -115,26 +122,66 @@ func (j *Journal) open() error {
 	if j.read, err = connect(path, "ro", 4); err != nil {
 		return err
 	}
+	if err := mark(running); err != nil {
+		return fmt.Errorf("mark the journal as in use: %w", err)
+	}
 	j.writer, err = startWriter(j.write, j.now, j.watches.publish)
 	return err
 }
 
 // create makes an empty database with our page size, which cannot be changed
-// once it is in WAL mode. A crash in here leaves an empty database.
+// once it is in WAL mode. It gets its name when it is complete: a crash in here
+// leaves nothing that the next start would stumble over.
 func create(path string) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
+	if _, err := os.Stat(path + "-wal"); err == nil {
+		// SQLite would play it back into the new one.
+		return fmt.Errorf("%s-wal is here and its database is not; put them together again, or move it away", fileName)
 	}
-	db, err := sql.Open("sqlite3", "file:"+escape(path)+"?mode=rwc&_journal_mode=DELETE&_synchronous=EXTRA")
+	draft := path + ".new"
+	if err := errors.Join(absent(draft), absent(draft+"-journal")); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite3", "file:"+escape(draft)+"?mode=rwc&_journal_mode=DELETE&_synchronous=EXTRA")
 	if err != nil {
 		return err
 	}
 	db.SetMaxOpenConns(1)
 	_, err = db.Exec(fmt.Sprintf(`PRAGMA page_size = %d; PRAGMA application_id = %d`, pageSize, applicationID))
 	if err = errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("create %s: %w", fileName, err)
+		return err
 	}
-	return os.Chmod(path, 0o600)
+	if err := os.Chmod(draft, 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(draft, path); err != nil {
+		return err
+	}
+	return syncFolder(path)
+}
+
+func absent(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// ours says whether the file is a journal, before SQLite touches it: opening
+// another program's database would already change it.
+func ours(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", fileName, bare(err))
+	}
+	defer f.Close()
+	var header [100]byte // https://www.sqlite.org/fileformat.html#the_database_header
+	if _, err := io.ReadFull(f, header[:]); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("read %s: %w", fileName, bare(err))
+	}
+	if !bytes.HasPrefix(header[:], []byte("SQLite format 3\x00")) || binary.BigEndian.Uint32(header[68:]) != applicationID {
+		return fmt.Errorf("%s is not a journal of this program; move it away", fileName)
+	}
+	return nil
 }
 
 // connect opens a pool. All options stand in the connection string: a PRAGMA
@@ -145,7 +192,8 @@ func connect(path, mode string, most int) (*sql.DB, error) {
 	options.Set("_busy_timeout", "5000")
 	options.Set("_foreign_keys", "on")
 	options.Set("_synchronous", "FULL")
-	options.Set("_cache_size", "-1024") // KiB for each connection
+	options.Set("_cache_size", "-1024")      // KiB for each connection
+	options.Set("_recursive_triggers", "on") // so that REPLACE cannot delete past the schema's triggers
 	if mode == "ro" {
 		options.Set("_query_only", "on")
 	} else {
@@ -159,7 +207,7 @@ func connect(path, mode string, most int) (*sql.DB, error) {
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	if err := db.Ping(); err != nil {
-		return nil, fmt.Errorf("open %s: %w", fileName, err)
+		return nil, errors.Join(fmt.Errorf("open %s: %w", fileName, err), db.Close())
 	}
 	return db, nil
 }
@@ -180,13 +228,6 @@ func (j *Journal) verify() error {
 			return fmt.Errorf("PRAGMA %s is %s and not %s: this journal would not survive a power cut", p.name, got, p.want)
 		}
 	}
-	var id int64
-	if err := j.write.QueryRow(`PRAGMA application_id`).Scan(&id); err != nil {
-		return fmt.Errorf("read PRAGMA application_id: %w", err)
-	}
-	if id != applicationID {
-		return fmt.Errorf("%s is not a journal of this program; move it away", fileName)
-	}
 	var version string
 	if err := j.write.QueryRow(`SELECT sqlite_version()`).Scan(&version); err != nil {
 		return fmt.Errorf("read SQLite's version: %w", err)
@@ -194,9 +235,6 @@ func (j *Journal) verify() error {
 	// Older ones may corrupt a WAL database (https://www.sqlite.org/wal.html#walresetbug).
 	if older(version, "3.51.3") {
 		return fmt.Errorf("SQLite %s is too old to be safe, at least 3.51.3 is needed", version)
-	}
-	if _, err := j.write.Exec(fmt.Sprintf(`PRAGMA journal_size_limit = %d`, walLimit)); err != nil {
-		return fmt.Errorf("bound the write-ahead log: %w", err)
 	}
 	return nil
 }
@@ -296,6 +334,11 @@ func mark(path string) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
+	return syncFolder(path)
+}
+
+// syncFolder makes a file's name as durable as its content.
+func syncFolder(path string) error {
 	folder, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return bare(err)

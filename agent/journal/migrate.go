@@ -61,7 +61,10 @@ func apply(db *sql.DB, file string, number int, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`INSERT INTO epoch (number, began_at, cause, tag) VALUES (1, ?, 'new', ?)`, millis(now), tag); err != nil {
+		// Seconds, not 1: a journal that replaces a lost one knows nothing of it,
+		// and its epoch must be the higher one all the same.
+		number := max(1, now.Unix())
+		if _, err := tx.Exec(`INSERT INTO epoch (number, began_at, cause, tag) VALUES (?, ?, 'new', ?)`, number, millis(now), tag); err != nil {
 			return err
 		}
 	}

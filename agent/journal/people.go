@@ -57,20 +57,10 @@ func (j *Journal) Resolve(terminal, id string, d receipt.Decision) (receipt.Stor
 			to = receipt.Withdrawn
 		case receipt.WasMade:
 			proof, to = register.ProofMade, receipt.Fiscal
-			document := *d.Document
-			if document.RegisterSerial == "" && s.Attempts > 0 {
-				err := t.QueryRow(`SELECT serial FROM attempt WHERE seq = ? AND number = ?`, s.Seq, s.Attempts).Scan(&document.RegisterSerial)
-				if err != nil {
-					return err
-				}
+			if d.Document == nil {
+				return errNoDocument
 			}
-			if document.At.IsZero() {
-				document.At = t.now
-			}
-			if document.ShortID == "" {
-				document.ShortID = receipt.ShortID(document.FiscalID)
-			}
-			if err := t.document(s, document); err != nil {
+			if err := t.fromPaper(s, *d.Document); err != nil {
 				return err
 			}
 		case receipt.Send:
@@ -86,6 +76,36 @@ func (j *Journal) Resolve(terminal, id string, d receipt.Decision) (receipt.Stor
 	})
 }
 
+// fromPaper writes down a document as a person read it off the paper, which
+// shows only the short form of its fiscal id.
+func (t *tx) fromPaper(s *receipt.Stored, d receipt.Document) error {
+	if d.RegisterSerial == "" {
+		// The register it was sent to; where it never was, the one that it is bound to.
+		err := t.QueryRow(`SELECT coalesce(
+			(SELECT serial FROM attempt WHERE seq = ? AND number = ?),
+			(SELECT serial FROM pairing WHERE register = ?), '')`, s.Seq, s.Attempts, s.Register).Scan(&d.RegisterSerial)
+		if err != nil {
+			return err
+		}
+	}
+	if d.At.IsZero() {
+		d.At = t.now
+	}
+	if d.ShortID == "" {
+		d.ShortID = receipt.ShortID(d.FiscalID)
+	}
+	var taken bool
+	err := t.QueryRow(`SELECT EXISTS (SELECT 1 FROM document WHERE serial = ? AND short_id = ? AND short_id <> '')`,
+		d.RegisterSerial, d.ShortID).Scan(&taken)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return fmt.Errorf("%w: %s of %s", receipt.ErrTaken, d.ShortID, d.RegisterSerial)
+	}
+	return t.document(s, d)
+}
+
 func (j *Journal) act(terminal, id string, do func(*tx, *receipt.Stored) error) (s receipt.Stored, err error) {
 	err = j.writer.do(func(t *tx) error {
 		if s, err = load(t, `WHERE r.terminal = ? AND r.id = ?`, terminal, id); err != nil {
@@ -93,17 +113,18 @@ func (j *Journal) act(terminal, id string, do func(*tx, *receipt.Stored) error) 
 		}
 		return do(t, &s)
 	})
-	if err != nil && !errors.Is(err, receipt.ErrNotFound) {
-		err = fmt.Errorf("change receipt %s: %w", id, err)
+	switch {
+	case errors.Is(err, receipt.ErrNotFound):
+		return receipt.Stored{}, err
+	case err != nil:
+		return receipt.Stored{}, fmt.Errorf("change receipt %s: %w", id, err)
 	}
-	return s, err
+	return s, nil
 }
 
+// by says that a person decided, so that nothing but a person undoes it.
 func by(who, why string) receipt.Reason {
-	switch {
-	case who == "":
-		return receipt.Reason{}
-	case why != "":
+	if why != "" {
 		who += ": " + why
 	}
 	return receipt.Reason{Code: register.WhyPerson, Detail: who}

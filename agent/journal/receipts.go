@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -70,15 +71,17 @@ func accept(t *tx, terminal, boundTo string, r receipt.Receipt, f receipt.Finger
 	if seq, err = result.LastInsertId(); err != nil {
 		return receipt.Stored{}, false, err
 	}
-	s := receipt.Stored{
-		Receipt: r, Seq: seq, Terminal: terminal, Register: boundTo, State: receipt.Waiting,
-		ReceivedAt: moment(millis(t.now)), ChangedAt: moment(millis(t.now)),
-	}
+	state, why := receipt.Waiting, ""
 	if !r.Fiscal {
-		s.State, s.Reason.Code = receipt.NonFiscal, register.WhyNotFiscal
+		state, why = receipt.NonFiscal, register.WhyNotFiscal
 	}
 	_, err = t.run(`INSERT INTO life (seq, register, parent, state, reason, changed_at) VALUES (?, ?, ?, ?, ?, ?)`,
-		seq, null(boundTo), parent, s.State, s.Reason.Code, millis(t.now))
+		seq, sql.NullString{String: boundTo, Valid: boundTo != ""}, parent, state, why, millis(t.now))
+	if err != nil {
+		return receipt.Stored{}, false, err
+	}
+	// Read back, so that the first answer and every later one are alike.
+	s, err := load(t, `WHERE r.seq = ?`, seq)
 	if err != nil {
 		return receipt.Stored{}, false, err
 	}
@@ -94,12 +97,8 @@ func mayTakeBack(r *receipt.Receipt, p receipt.Stored) error {
 		receipt.CreditPayment: {receipt.Sale},
 		receipt.Sale:          {receipt.Prepayment},
 	}
-	ok := false
-	for _, k := range allowed[r.Kind] {
-		ok = ok || k == p.Kind
-	}
 	switch {
-	case !ok:
+	case !slices.Contains(allowed[r.Kind], p.Kind):
 		return receipt.Faults{{Field: "parent.id", Code: receipt.CodeParentKind, Detail: string(p.Kind)}}
 	case p.State == receipt.Withdrawn:
 		return receipt.Faults{{Field: "parent.id", Code: receipt.CodeParentState, Detail: string(p.State)}}
@@ -127,7 +126,8 @@ func (j *Journal) List(f receipt.Filter) ([]receipt.Stored, error) {
 		where[0] = `r.kind IN ('deposit', 'withdrawal')`
 	}
 	if f.Terminal != "" {
-		where, args = append(where, `r.terminal = ?`), append(args, f.Terminal)
+		// The plus keeps SQLite from gathering and sorting all of the terminal's.
+		where, args = append(where, `+r.terminal = ?`), append(args, f.Terminal)
 	}
 	if f.Before > 0 {
 		where, args = append(where, `r.seq < ?`), append(args, f.Before)
@@ -135,6 +135,12 @@ func (j *Journal) List(f receipt.Filter) ([]receipt.Stored, error) {
 	if len(f.States) > 0 {
 		marks := strings.Repeat(`, ?`, len(f.States))[2:]
 		where = append(where, `l.state IN (`+marks+`)`)
+		switch { // what is rare has an index
+		case subset(f.States, receipt.Waiting, receipt.Sending, receipt.Checking):
+			where = append(where, `r.seq IN (SELECT seq FROM life WHERE `+queued+`)`)
+		case subset(f.States, receipt.Held, receipt.Refused):
+			where = append(where, `r.seq IN (SELECT seq FROM life WHERE `+forPerson+`)`)
+		}
 		for _, s := range f.States {
 			args = append(args, s)
 		}
@@ -151,21 +157,20 @@ func (j *Journal) List(f receipt.Filter) ([]receipt.Stored, error) {
 	return list, err
 }
 
+func subset(of []receipt.State, all ...receipt.State) bool {
+	return !slices.ContainsFunc(of, func(s receipt.State) bool { return !slices.Contains(all, s) })
+}
+
 // Queue counts what is not done yet for a register.
 func (j *Journal) Queue(name string) (q register.Queue, err error) {
 	err = j.readTx(func(tx queryer) error {
 		var oldest sql.NullInt64
-		err := tx.QueryRow(`SELECT count(*), coalesce(sum(state = 'checking'), 0),
-			(SELECT received_at FROM receipt WHERE seq =
-			  (SELECT min(seq) FROM life WHERE register = ?1 AND state IN ('waiting', 'sending', 'checking')))
-			FROM life WHERE register = ?1 AND state IN ('waiting', 'sending', 'checking')`, name).
-			Scan(&q.Waiting, &q.Checking, &oldest)
+		err := tx.QueryRow(queueQuery, name).Scan(&q.Waiting, &q.Checking, &oldest)
 		if err != nil {
 			return fmt.Errorf("count the queue of %s: %w", name, err)
 		}
 		q.Oldest = moment(oldest.Int64)
-		err = tx.QueryRow(`SELECT coalesce(sum(state = 'held'), 0), coalesce(sum(state = 'refused'), 0)
-			FROM life WHERE register = ? AND state IN ('held', 'refused')`, name).Scan(&q.Held, &q.Refused)
+		err = tx.QueryRow(personQuery, name).Scan(&q.Held, &q.Refused)
 		if err != nil {
 			return fmt.Errorf("count what a person must see of %s: %w", name, err)
 		}
@@ -177,11 +182,30 @@ func (j *Journal) Queue(name string) (q register.Queue, err error) {
 // Unbound counts what waits without a register.
 func (j *Journal) Unbound(terminal string) (n int, err error) {
 	err = j.readTx(func(q queryer) error {
-		return q.QueryRow(`SELECT count(*) FROM life l JOIN receipt r USING (seq)
-			WHERE l.register IS NULL AND l.state = 'waiting' AND r.terminal = ?`, terminal).Scan(&n)
+		return q.QueryRow(unboundQuery, terminal).Scan(&n)
 	})
-	return n, err
+	if err != nil {
+		return 0, fmt.Errorf("count what waits of %s without a register: %w", terminal, err)
+	}
+	return n, nil
 }
+
+// SQLite takes a partial index only where the query repeats the index's own
+// condition, word for word.
+const (
+	queued    = `state IN ('waiting', 'sending', 'checking')`
+	forPerson = `state IN ('held', 'refused')`
+)
+
+const (
+	queueQuery = `SELECT count(*), coalesce(sum(state = 'checking'), 0),
+		(SELECT received_at FROM receipt WHERE seq = (SELECT min(seq) FROM life WHERE register = ?1 AND ` + queued + `))
+		FROM life WHERE register = ?1 AND ` + queued
+	personQuery = `SELECT coalesce(sum(state = 'held'), 0), coalesce(sum(state = 'refused'), 0)
+		FROM life WHERE register = ? AND ` + forPerson
+	unboundQuery = `SELECT count(*) FROM life l CROSS JOIN receipt r USING (seq)
+		WHERE l.register IS NULL AND l.state = 'waiting' AND l.` + queued + ` AND r.terminal = ?`
+)
 
 const columns = `SELECT r.seq, e.tag, r.terminal, r.received_at, r.content,
 	coalesce(l.register, ''), l.state, l.attempts, l.reason, l.reason_detail, l.changed_at,
@@ -275,17 +299,10 @@ func (t *tx) tell(s receipt.Stored) error {
 	if s.Kind.IsCash() {
 		kind = "cash"
 	}
-	result, err := t.run(`INSERT INTO record (at, type, receipt, state, reason, detail) VALUES (?, ?, ?, ?, ?, ?)`,
+	_, err := t.run(`INSERT INTO record (at, type, receipt, state, reason, detail) VALUES (?, ?, ?, ?, ?, ?)`,
 		millis(t.now), kind, s.Seq, s.State, s.Reason.Code, s.Reason.Detail)
-	if err != nil {
-		return err
-	}
-	n, err := result.LastInsertId()
-	if err != nil {
-		return err
-	}
-	t.changes = append(t.changes, receipt.Change{Record: n, Receipt: s, At: t.now})
-	return nil
+	t.touched = append(t.touched, touched{s.Terminal, s.ID, s.Register})
+	return err
 }
 
 // move takes a receipt from one state to another, if it is still in the first.
@@ -293,17 +310,15 @@ func (t *tx) move(s *receipt.Stored, to receipt.State, why receipt.Reason) error
 	if !s.State.May(to) {
 		return fmt.Errorf("%w: %s may not become %s", receipt.ErrMove, s.State, to)
 	}
-	result, err := t.run(`UPDATE life SET state = ?, attempts = ?, reason = ?, reason_detail = ?, changed_at = ?, register = ?
+	result, err := t.run(`UPDATE life SET state = ?, attempts = ?, reason = ?, reason_detail = ?, changed_at = ?
 		WHERE seq = ? AND state = ?`,
-		to, s.Attempts, why.Code, why.Detail, millis(t.now), null(s.Register), s.Seq, s.State)
+		to, s.Attempts, why.Code, why.Detail, millis(t.now), s.Seq, s.State)
 	if err != nil {
 		return err
 	}
 	if n, err := result.RowsAffected(); err != nil || n != 1 {
 		return errors.Join(err, fmt.Errorf("%w: it is no longer %s", receipt.ErrMove, s.State))
 	}
-	s.State, s.Reason, s.ChangedAt = to, why, t.now
+	s.State, s.Reason, s.ChangedAt = to, why, moment(millis(t.now))
 	return t.tell(*s)
 }
-
-func null(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }

@@ -1,10 +1,6 @@
 package journal
 
-import (
-	"sync"
-
-	"ekassa/agent/receipt"
-)
+import "sync"
 
 // watches wakes whoever waits for something to change. A pulse says only that
 // something did: the watcher then reads what, so that none is ever missed.
@@ -33,12 +29,15 @@ func (w *watches) add(x *watch) (<-chan struct{}, func()) {
 	}
 }
 
-func (w *watches) publish(changes []receipt.Change) {
+// touched says what a commit changed. Without an id: any of the terminal's.
+type touched struct{ terminal, id, register string }
+
+func (w *watches) publish(all []touched) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for x := range w.all {
-		for _, c := range changes {
-			if x.wants(c.Receipt) {
+		for _, t := range all {
+			if x.wants(t) {
 				select {
 				case x.pulse <- struct{}{}:
 				default: // one is pending already
@@ -49,11 +48,11 @@ func (w *watches) publish(changes []receipt.Change) {
 	}
 }
 
-func (x *watch) wants(s receipt.Stored) bool {
+func (x *watch) wants(t touched) bool {
 	if x.register != "" {
-		return s.Register == x.register
+		return t.register == x.register
 	}
-	return s.Terminal == x.terminal && (x.id == "" || s.ID == x.id)
+	return t.terminal == x.terminal && (x.id == "" || t.id == "" || t.id == x.id)
 }
 
 // Watch gives a pulse after each commit that changed the receipt; with an empty

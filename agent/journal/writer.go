@@ -22,14 +22,14 @@ const maxBatch = 64
 type job struct {
 	do      func(*tx) error
 	done    chan error
-	changes []receipt.Change
+	touched []touched
 }
 
 // tx is what a job may do: statements, and telling the watchers afterwards.
 type tx struct {
 	w       *writer
 	now     time.Time
-	changes []receipt.Change
+	touched []touched
 }
 
 // run executes a statement, prepared once per connection.
@@ -65,20 +65,20 @@ func (t *tx) QueryRow(query string, args ...any) *sql.Row {
 type writer struct {
 	db      *sql.DB
 	now     func() time.Time
-	publish func([]receipt.Change)
+	publish func([]touched)
 	jobs    chan *job
 	quit    chan struct{}
 	ended   chan struct{}
 	failed  chan struct{}
 
-	conn       *sql.Conn            // the one connection that writes
+	conn       *sql.Conn            // the one connection that writes; nil after an error
 	statements map[string]*sql.Stmt // prepared on it
 
 	mu  sync.Mutex
 	err error // why it can write no more
 }
 
-func startWriter(db *sql.DB, now func() time.Time, publish func([]receipt.Change)) (*writer, error) {
+func startWriter(db *sql.DB, now func() time.Time, publish func([]touched)) (*writer, error) {
 	w := &writer{
 		db: db, now: now, publish: publish,
 		jobs: make(chan *job), quit: make(chan struct{}), ended: make(chan struct{}), failed: make(chan struct{}),
@@ -160,14 +160,14 @@ func (w *writer) commit(batch []*job) {
 			w.mu.Unlock()
 		}
 	}
-	var changes []receipt.Change
+	var all []touched
 	for n, j := range batch {
 		if failed[n] == nil && err == nil {
-			changes = append(changes, j.changes...)
+			all = append(all, j.touched...)
 		}
 	}
-	if len(changes) > 0 {
-		w.publish(changes)
+	if len(all) > 0 {
+		w.publish(all)
 	}
 	for n, j := range batch {
 		if failed[n] == nil {
@@ -178,14 +178,18 @@ func (w *writer) commit(batch []*job) {
 }
 
 func (w *writer) transact(batch []*job, failed []error) (err error) {
+	if err := w.connect(); err != nil {
+		return err
+	}
 	t := &tx{w: w, now: w.now()}
 	if _, err := t.run(`BEGIN IMMEDIATE`); err != nil {
+		w.disconnect()
 		return fmt.Errorf("begin: %w", err)
 	}
 	committed := false
 	defer func() {
 		if !committed {
-			err = errors.Join(err, w.undo(err))
+			w.undo(err)
 		}
 	}()
 	wrote := false
@@ -197,7 +201,7 @@ func (w *writer) transact(batch []*job, failed []error) (err error) {
 				return fmt.Errorf("open a savepoint: %w", err)
 			}
 		}
-		t.changes = nil
+		t.touched = nil
 		if failed[n] = j.do(t); failed[n] != nil && storage(failed[n]) {
 			err := failed[n]
 			failed[n] = nil // gets the batch's error, like all the others
@@ -205,7 +209,7 @@ func (w *writer) transact(batch []*job, failed []error) (err error) {
 		}
 		switch {
 		case failed[n] == nil:
-			j.changes, wrote = t.changes, true
+			j.touched, wrote = t.touched, true
 		case !alone:
 			if _, err := t.run(`ROLLBACK TO job`); err != nil {
 				return fmt.Errorf("undo one of several: %w", err)
@@ -228,20 +232,27 @@ func (w *writer) transact(batch []*job, failed []error) (err error) {
 }
 
 // undo rolls back. After an error of SQLite's own nobody knows what the
-// connection is still in the middle of, so it is not used again.
-func (w *writer) undo(cause error) error {
+// connection is still in the middle of, so it is not used again; closing it
+// undoes whatever is left.
+func (w *writer) undo(cause error) {
 	_, err := w.conn.ExecContext(context.Background(), `ROLLBACK`)
-	if cause == nil {
-		return err
+	if cause != nil || err != nil {
+		w.disconnect()
 	}
-	w.disconnect()
-	return w.connect()
 }
 
+// connect makes the connection, where there is none.
 func (w *writer) connect() error {
+	if w.conn != nil {
+		return nil
+	}
 	conn, err := w.db.Conn(context.Background())
 	if err != nil {
 		return fmt.Errorf("connect to write: %w", err)
+	}
+	// The one option that the connection string cannot hold.
+	if _, err := conn.ExecContext(context.Background(), fmt.Sprintf(`PRAGMA journal_size_limit = %d`, walLimit)); err != nil {
+		return errors.Join(fmt.Errorf("bound the write-ahead log: %w", err), conn.Close())
 	}
 	w.conn, w.statements = conn, map[string]*sql.Stmt{}
 	return nil
@@ -257,7 +268,7 @@ func (w *writer) disconnect() {
 	}
 	_ = w.conn.Raw(func(any) error { return driver.ErrBadConn })
 	w.conn.Close()
-	w.conn = nil
+	w.conn, w.statements = nil, nil
 }
 
 // storage says whether SQLite may have undone the whole transaction by itself
@@ -289,9 +300,6 @@ func fatal(err error) bool {
 func (w *writer) prepared(query string) (*sql.Stmt, error) {
 	if s, ok := w.statements[query]; ok {
 		return s, nil
-	}
-	if w.conn == nil {
-		return nil, driver.ErrBadConn
 	}
 	s, err := w.conn.PrepareContext(context.Background(), query)
 	if err != nil {

@@ -5,7 +5,7 @@
 -- A new or restored journal begins a new epoch, so that its record numbers
 -- cannot be taken for old ones.
 CREATE TABLE epoch (
-  number   INTEGER PRIMARY KEY,
+  number   INTEGER PRIMARY KEY,         -- seconds since 1970 when it began
   began_at INTEGER NOT NULL,
   cause    TEXT    NOT NULL,
   tag      INTEGER NOT NULL UNIQUE    -- random; the first half of every key that registers are given
@@ -142,9 +142,9 @@ CREATE TRIGGER life_moves BEFORE UPDATE OF state ON life WHEN OLD.state <> NEW.s
 BEGIN
   SELECT RAISE(ABORT, 'no such move of state')
   WHERE NOT EXISTS (SELECT 1 FROM move WHERE was = OLD.state AND now = NEW.state);
-  SELECT RAISE(ABORT, 'sending needs its attempt first')
-  WHERE NEW.state = 'sending' AND NOT EXISTS
-    (SELECT 1 FROM attempt WHERE seq = NEW.seq AND number = NEW.attempts);
+  SELECT RAISE(ABORT, 'sending needs its own attempt first')
+  WHERE NEW.state = 'sending' AND (NEW.attempts <> OLD.attempts + 1 OR NOT EXISTS
+    (SELECT 1 FROM attempt WHERE seq = NEW.seq AND number = NEW.attempts AND register = NEW.register));
   SELECT RAISE(ABORT, 'fiscal needs its document first')
   WHERE NEW.state = 'fiscal' AND NOT EXISTS (SELECT 1 FROM document WHERE seq = NEW.seq);
   SELECT RAISE(ABORT, 'waiting, refused and withdrawn need proof that nothing was made')
@@ -156,6 +156,17 @@ END;
 CREATE TRIGGER life_starts BEFORE INSERT ON life
 WHEN NEW.state NOT IN ('waiting', 'non_fiscal') OR NEW.attempts <> 0
 BEGIN SELECT RAISE(ABORT, 'a receipt starts waiting or non_fiscal'); END;
+
+CREATE TRIGGER life_counts BEFORE UPDATE OF attempts ON life
+WHEN NEW.attempts <> OLD.attempts AND (OLD.state <> 'waiting' OR NEW.state <> 'sending')
+BEGIN SELECT RAISE(ABORT, 'only sending counts as an attempt'); END;
+
+CREATE TRIGGER life_bound BEFORE UPDATE OF register ON life
+WHEN NEW.register IS NOT OLD.register AND OLD.state <> 'waiting'
+BEGIN SELECT RAISE(ABORT, 'only what waits may change its register'); END;
+
+CREATE TRIGGER life_fixed BEFORE UPDATE OF seq, parent ON life
+BEGIN SELECT RAISE(ABORT, 'a receipt never changes'); END;
 
 CREATE TRIGGER life_stays BEFORE DELETE ON life
 BEGIN SELECT RAISE(ABORT, 'a receipt is never deleted'); END;
@@ -170,7 +181,16 @@ BEGIN
        AND proof IN ('not_sent', 'refused', 'not_made', 'person'));
   SELECT RAISE(ABORT, 'a fiscal receipt is never sent again')
   WHERE EXISTS (SELECT 1 FROM document WHERE seq = NEW.seq);
+  SELECT RAISE(ABORT, 'only what waits is sent')
+  WHERE NOT EXISTS (SELECT 1 FROM life WHERE seq = NEW.seq AND state = 'waiting');
 END;
+
+CREATE TRIGGER document_in_turn BEFORE INSERT ON document
+WHEN NOT EXISTS (SELECT 1 FROM life WHERE seq = NEW.seq AND state IN ('sending', 'checking', 'held'))
+BEGIN SELECT RAISE(ABORT, 'only what was sent or is held gets a document'); END;
+
+CREATE TRIGGER document_prints BEFORE UPDATE OF printed ON document WHEN NEW.printed < OLD.printed
+BEGIN SELECT RAISE(ABORT, 'what is printed stays printed'); END;
 
 CREATE TRIGGER receipt_fixed BEFORE UPDATE ON receipt BEGIN SELECT RAISE(ABORT, 'a receipt never changes'); END;
 CREATE TRIGGER receipt_stays BEFORE DELETE ON receipt BEGIN SELECT RAISE(ABORT, 'a receipt is never deleted'); END;
@@ -181,3 +201,7 @@ CREATE TRIGGER evidence_stays BEFORE DELETE ON evidence BEGIN SELECT RAISE(ABORT
 CREATE TRIGGER document_fixed BEFORE UPDATE OF seq, serial, fiscal_id, short_id, number, register_id, shift, url, at ON document
 BEGIN SELECT RAISE(ABORT, 'a document never changes'); END;
 CREATE TRIGGER document_stays BEFORE DELETE ON document BEGIN SELECT RAISE(ABORT, 'a document is never deleted'); END;
+CREATE TRIGGER record_fixed BEFORE UPDATE ON record BEGIN SELECT RAISE(ABORT, 'a record never changes'); END;
+CREATE TRIGGER report_fixed BEFORE UPDATE ON report BEGIN SELECT RAISE(ABORT, 'a report never changes'); END;
+CREATE TRIGGER epoch_fixed BEFORE UPDATE ON epoch BEGIN SELECT RAISE(ABORT, 'an epoch never changes'); END;
+CREATE TRIGGER epoch_stays BEFORE DELETE ON epoch BEGIN SELECT RAISE(ABORT, 'an epoch is never deleted'); END;

@@ -105,6 +105,10 @@ func TestSale_OldAndNewEditionsDifferInTypes(t *testing.T) {
 	if out := o.ok("/sale", with(bread(), "documentExtID", 77, "docNumber", "2")); out["documentExtID"] != 77.0 || out["code"] != nil || out["printError"] != 0.0 {
 		t.Errorf("classic answer: %v", out)
 	}
+	// An id is no sum of money: it may be as large as a JSON number is exact.
+	o.ok("/sale", with(bread(), "documentExtID", int64(9007199254740991), "docNumber", "3"))
+	o.ok("/check_status", object{"documentExtID": int64(9007199254740991)})
+	o.code("/sale", with(bread(), "documentExtID", int64(1)<<60, "docNumber", "4"), 3)
 }
 
 func TestSale_NeedsAShiftThatIsNotTooOld(t *testing.T) {

@@ -119,8 +119,13 @@ func (c *call) key() string {
 	if !c.f.has("documentExtID") {
 		return ""
 	}
-	c.f.int("documentExtID")
-	return c.f.idTextQuiet("documentExtID")
+	n, isNumber := c.f.m["documentExtID"].(json.Number)
+	if !isNumber {
+		c.f.wrongType("documentExtID", "an integer")
+		return ""
+	}
+	c.f.whole("documentExtID", n.String(), maxID)
+	return n.String()
 }
 
 // amount is an integer in N; the old tables call it a string.

@@ -141,6 +141,10 @@ type fields struct {
 // maxNumber keeps sums of a whole document far from overflow: 10 billion AZN.
 const maxNumber = 1_000_000_000_000
 
+// maxID is the largest id: the largest number that every JSON reader takes
+// exactly. The pages give ids no limit.
+const maxID = 1 << 53
+
 // maxText is how long a text may be, in characters (the token's limit for names).
 const maxText = 255
 
@@ -196,21 +200,21 @@ func (f *fields) int(name string) int64 {
 	switch v := f.m[name].(type) {
 	case nil:
 	case json.Number:
-		return f.whole(name, v.String())
+		return f.whole(name, v.String(), maxNumber)
 	default:
 		f.wrongType(name, "an integer")
 	}
 	return 0
 }
 
-func (f *fields) whole(name, digits string) int64 {
+func (f *fields) whole(name, digits string, most int64) int64 {
 	n, err := strconv.ParseInt(digits, 10, 64)
 	switch {
 	case err != nil && strings.Trim(digits, "-0123456789") != "" || digits == "-0" || digits == "":
 		f.wrongType(name, "an integer")
 	case n < 0:
 		f.blame(codeParameter, "parameter %s%s is negative", f.path, name)
-	case err != nil || n > maxNumber:
+	case err != nil || n > most:
 		f.blame(codeParameter, "parameter %s%s is too large", f.path, name)
 	default:
 		return n
@@ -233,7 +237,7 @@ func (f *fields) intOrDigits(name string) int64 {
 			f.wrongType(name, "an integer, or a string of digits")
 			return 0
 		}
-		return f.whole(name, s)
+		return f.whole(name, s, maxNumber)
 	}
 	return f.int(name)
 }
@@ -241,7 +245,7 @@ func (f *fields) intOrDigits(name string) int64 {
 // idText reads an id that may be an integer or a string, as text.
 func (f *fields) idText(name string) string {
 	if n, ok := f.m[name].(json.Number); ok {
-		f.whole(name, n.String())
+		f.whole(name, n.String(), maxID)
 		return n.String()
 	}
 	return f.text(name)
@@ -317,10 +321,4 @@ func (c *call) time(name string) string {
 		c.f.blame(code, "parameter %s is %q, not yyyy-MM-dd HH:mm:ss", name, s)
 	}
 	return s
-}
-
-// idTextQuiet is an integer's text, once its type was checked.
-func (f *fields) idTextQuiet(name string) string {
-	n, _ := f.m[name].(json.Number)
-	return n.String()
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,6 +59,7 @@ func command() *cobra.Command {
 	cmd.Flags().BoolVar(&b.quick, "quick", false, "small journals and few rounds: a smoke run, its figures say little")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of the table")
 	cmd.Flags().StringVar(&b.cache, "cache", ".cache/bench", "folder for binaries and big journals; its disk is the one measured")
+	cmd.Flags().StringSliceVar(&b.only, "only", nil, "of yes, sales, memory, start only these; big journals are multiplied from sales")
 	cmd.Flags().StringVar(&b.agent, "agent", "", "measure this ekassa-agent instead of building one")
 	return cmd
 }
@@ -68,10 +70,11 @@ type bench struct {
 	cache string
 	say   func(string)
 	table table
+	only  []string
 
 	agent, sim string // binaries
 	dir        string // of this run, removed at its end
-	week       []json.RawMessage
+	week       [][]byte
 }
 
 // count is n, or little in a quick run.
@@ -102,21 +105,24 @@ func (b *bench) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
 	b.table.Quick = b.quick
 	for _, step := range []struct {
-		name string
-		do   func(context.Context) error
+		name, what string
+		do         func(context.Context) error
 	}{
-		{"building", b.build},
-		{"yes to the till, and tills at once", b.yes},
-		{"whole sales", b.sales},
-		{"memory", b.memory},
-		{"start", b.starts},
+		{"", "building", b.build},
+		{"yes", "yes to the till, and tills at once", b.yes},
+		{"sales", "whole sales", b.sales},
+		{"memory", "memory", b.memory},
+		{"start", "start", b.starts},
 	} {
-		b.say("ekassa-bench: " + step.name)
+		if len(b.only) > 0 && step.name != "" && !slices.Contains(b.only, step.name) {
+			continue
+		}
+		b.say("ekassa-bench: " + step.what)
 		if err := step.do(ctx); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
+			return fmt.Errorf("%s: %w", step.what, err)
 		}
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
+			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
 	return nil

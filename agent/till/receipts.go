@@ -182,7 +182,7 @@ func parseFilter(rawQuery string) (receipt.Filter, error) {
 			continue
 		}
 		value := strings.Join(values, ",")
-		n, err := strconv.ParseInt(value, 10, 64)
+		n, err := strconv.ParseUint(value, 10, 63) // no sign
 		switch name {
 		case "state":
 			var ok bool
@@ -197,7 +197,7 @@ func parseFilter(rawQuery string) (receipt.Filter, error) {
 				fault(name, receipt.CodeNotAllowed, "1…"+strconv.Itoa(maxLimit))
 			}
 		case "cursor":
-			f.Before = n
+			f.Before = int64(n)
 			if value != "" && (err != nil || n < 1) {
 				fault(name, receipt.CodePattern, "")
 			}

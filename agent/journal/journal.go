@@ -191,7 +191,7 @@ func connect(path, mode string, most int) (*sql.DB, error) {
 	options.Set("mode", mode)
 	options.Set("_busy_timeout", "5000")
 	options.Set("_foreign_keys", "on")
-	options.Set("_synchronous", "FULL")
+	options.Set("_synchronous", synchronous)
 	options.Set("_cache_size", "-1024")      // KiB for each connection
 	options.Set("_recursive_triggers", "on") // so that REPLACE cannot delete past the schema's triggers
 	if mode == "ro" {
@@ -218,7 +218,7 @@ func escape(path string) string { return (&url.URL{Path: filepath.ToSlash(path)}
 // verify reads back what the promises rest on.
 func (j *Journal) verify() error {
 	for _, p := range []struct{ name, want string }{
-		{"synchronous", "2"}, {"journal_mode", "wal"}, {"foreign_keys", "1"},
+		{"synchronous", synchronousReads}, {"journal_mode", "wal"}, {"foreign_keys", "1"},
 	} {
 		var got string
 		if err := j.write.QueryRow(`PRAGMA ` + p.name).Scan(&got); err != nil {

@@ -29,9 +29,12 @@ func (l *Loop) backlog(ctx context.Context) (journal bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	if l.everSeen && l.now().Sub(l.lost) < l.pace.ByHand {
-		l.absent = false // too short for anyone to ring up anything
-		return false, nil
+	if l.now().Sub(l.lost) < l.pace.ByHand { // too short for anyone to ring up anything
+		if l.everSeen {
+			l.absent = false
+			return false, nil
+		}
+		last = l.first // what came in since we started has not waited
 	}
 	foreign, told, err := l.foreign(ctx)
 	if err != nil {

@@ -3,45 +3,46 @@ module ekassa
 go 1.26.0
 
 require (
+	github.com/goccy/go-yaml v1.19.2 // agent.yaml: alive, strict, keeps numbers as text
+	github.com/gofrs/flock v0.13.2 // one agent per journal, on every system
+	github.com/grandcat/zeroconf v1.0.0 // mDNS; the customer's choice
+	github.com/mattn/go-sqlite3 v1.14.53 // the journal; the customer's choice
+	github.com/miekg/dns v1.1.73 // newer than zeroconf asks for
+	github.com/pb33f/libopenapi v0.41.8 // tests: reads the API document
+	github.com/pb33f/libopenapi-validator v0.16.2 // tests: every answer against the API document
+	github.com/prometheus/client_golang v1.25.0 // /metrics
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // the settings' schema, one judge on both sides
+	github.com/schollz/progressbar/v3 v3.19.1 // the simulated till's progress
+	github.com/spf13/cobra v1.10.2 // commands with help and examples
+	go.uber.org/goleak v1.3.0 // tests: no goroutine outlives its function
+	golang.org/x/net v0.62.0 // newer than zeroconf asks for
+	golang.org/x/sync v0.24.0 // runs the parts and waits for all
+	golang.org/x/term v0.47.0 // is there a terminal
+	golang.org/x/text v0.43.0 // languages, and names in normal form
+	pgregory.net/rapid v1.3.0 // tests: properties
+	rsc.io/qr v0.2.0 // the QR on the simulated paper
+)
+
+require (
 	github.com/bahlo/generic-list-go v0.2.0 // indirect
 	github.com/basgys/goxml2json v1.1.1-0.20231018121955-e66ee54ceaad // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/buger/jsonparser v1.6.1 // indirect
 	github.com/cenkalti/backoff v2.2.1+incompatible // indirect
-	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/go-openapi/jsonpointer v1.0.2 // indirect
-	github.com/goccy/go-yaml v1.19.2 // indirect
-	github.com/gofrs/flock v0.13.2 // indirect
-	github.com/grandcat/zeroconf v1.0.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
-	github.com/mattn/go-sqlite3 v1.14.53 // indirect
-	github.com/miekg/dns v1.1.73 // indirect
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/pb33f/go-yaml v0.1.1 // indirect
 	github.com/pb33f/jsonpath v0.8.5 // indirect
 	github.com/pb33f/jsonschema/v6 v6.0.3 // indirect
-	github.com/pb33f/libopenapi v0.41.8 // indirect
-	github.com/pb33f/libopenapi-validator v0.16.2 // indirect
 	github.com/pb33f/ordered-map/v2 v2.3.2 // indirect
-	github.com/prometheus/client_golang v1.25.0 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
-	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
-	github.com/schollz/progressbar/v3 v3.19.1 // indirect
-	github.com/spf13/cobra v1.10.2 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
-	go.uber.org/goleak v1.3.0 // indirect
-	golang.org/x/crypto v0.58.0 // indirect
-	golang.org/x/net v0.62.0 // indirect
-	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
-	golang.org/x/term v0.47.0 // indirect
-	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
-	pgregory.net/rapid v1.3.0 // indirect
-	rsc.io/qr v0.2.0 // indirect
 )

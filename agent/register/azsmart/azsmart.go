@@ -280,7 +280,11 @@ func (d *Driver) Send(ctx context.Context, r register.Request) register.Outcome 
 	if o.Err != nil {
 		return o
 	}
-	o = d.outcome(r.Route, factsOf(r.Body), a)
+	sent := factsOf(r.Body)
+	o = d.outcome(r.Route, sent, a)
+	if r.Route == routeRollback && o.Verdict == register.Made && o.Document.FiscalID == "" {
+		d.name(ctx, o.Document, string(sent.DocumentID))
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if o.Verdict == register.Unknown && o.Cause == register.Paper {

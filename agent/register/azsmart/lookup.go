@@ -45,6 +45,30 @@ func (d *Driver) Lookup(ctx context.Context, r register.Request) register.Eviden
 	return e
 }
 
+// name asks for the fiscal id of a document whose answer told none, as that of a
+// rollback does (5.3). The document is made: whatever goes wrong here, it stays
+// as it is. What turns out to be the parent's is not taken.
+func (d *Driver) name(ctx context.Context, doc *receipt.Document, parent string) {
+	if doc.RegisterID == "" {
+		return
+	}
+	a, err := d.ask(ctx, routeCheckStatus, encode(struct {
+		DocumentID id `json:"documentID"`
+	}{id{doc.RegisterID, false}}))
+	fiscalID := a.ident("fiscalID")
+	if err != nil || a.text("docStatus") != "1" || fiscalID == "" || fiscalID == parent || a.ident("documentID") != doc.RegisterID {
+		return
+	}
+	_, _, prefix := d.remembered()
+	doc.FiscalID, doc.ShortID = fiscalID, receipt.ShortID(fiscalID)
+	if doc.Number == "" {
+		doc.Number = a.ident("fiscalNum")
+	}
+	if doc.URL == "" && prefix != "" {
+		doc.URL = prefix + doc.ShortID
+	}
+}
+
 func cannotTell(text string, err error) register.Evidence {
 	return register.Evidence{Found: register.CannotTell, Text: text, Err: err}
 }

@@ -130,3 +130,26 @@ func TestLookup_OfCash(t *testing.T) {
 		t.Errorf("found %+v", e)
 	}
 }
+
+// A rollback's answer names no fiscal id; the register is asked for it, and
+// nothing that comes of that can take the document back.
+func TestSend_AsksForTheFiscalIDOfARollback(t *testing.T) {
+	for _, c := range []struct{ name, status, fiscalID string }{
+		{"told", `{"status":"success","docStatus":1,"documentID":44,"fiscalID":"R1"}`, "R1"},
+		{"the parent's, said back", `{"status":"success","docStatus":1,"documentID":44,"fiscalID":"PARENT"}`, ""},
+		{"another document's", `{"status":"success","docStatus":1,"documentID":45,"fiscalID":"R1"}`, ""},
+		{"not found", `{"status":"error","code":9}`, ""},
+		{"nonsense", `hello`, ""},
+	} {
+		f := newFake(t)
+		d := f.driver()
+		r := requests(t, d)[routeRollback]
+		parent := string(factsOf(r.Body).DocumentID)
+		f.says(routeRollback, `{"status":"success","documentID":44}`)
+		f.says(routeCheckStatus, strings.ReplaceAll(c.status, "PARENT", parent))
+		o := d.Send(context.Background(), r)
+		if o.Verdict != register.Made || o.Document.FiscalID != c.fiscalID || o.Document.RegisterID != "44" {
+			t.Errorf("%s: %s %+v, want fiscal id %q", c.name, o.Verdict, o.Document, c.fiscalID)
+		}
+	}
+}

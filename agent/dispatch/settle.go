@@ -71,7 +71,10 @@ func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt)
 	l.doubt = doubt{}
 	if found == cannotTell {
 		l.log.Warn("the register cannot tell: a person must decide", "receipt", s.ID, "text", text)
-		return 0, l.hold(a, text)
+		if err := l.hold(a, text); err != nil {
+			return 0, err
+		}
+		return 0, l.doubtful(s.Kind, a.Baseline, now)
 	}
 	l.log.Info("settled: the register made nothing, sending again", "receipt", s.ID, "attempt", a.Number)
 	err = l.journal.Conclude(a, register.Conclusion{State: receipt.Waiting, Proof: register.ProofNotMade, Text: text})
@@ -80,6 +83,26 @@ func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt)
 	}
 	// A register that swallows every request is not flooded with them.
 	return l.fail(&register.Fault{Cause: register.Busy, Text: fmt.Sprintf("%d attempts came to nothing", a.Number)}), err
+}
+
+// doubtful notes that one document more of this shift is not known to be ours:
+// the one that a person is now being asked about. Without it the next look for
+// what was rung up by hand would ask about everything that waits as well. A sale
+// is not noted, since it is sales that people ring up by hand; nor is anything
+// whose own counter stood still.
+func (l *Loop) doubtful(kind receipt.Kind, then, now register.Baseline) error {
+	if !then.Counted || !now.Counted || !sameShift(then.Shift, now.Shift) || kind == receipt.Sale ||
+		now.Count.Of(kind) <= then.Count.Of(kind) {
+		return nil
+	}
+	shift, known, err := l.journal.Foreign(l.id)
+	if err != nil || shift == "" { // "": the first look takes everything as it is
+		return err
+	}
+	if shift != now.Shift.ID {
+		known = 0
+	}
+	return l.journal.SetForeign(l.id, now.Shift.ID, known+1)
 }
 
 // unanswered says whether the question itself did not get through, so that it

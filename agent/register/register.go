@@ -130,6 +130,14 @@ type Count struct {
 	Sale, Refund, Cancel, Prepayment, CreditPayment, Correction, Deposit, Withdrawal int
 }
 
+// Of gives the count of one kind.
+func (c Count) Of(k receipt.Kind) int {
+	return map[receipt.Kind]int{
+		receipt.Sale: c.Sale, receipt.Refund: c.Refund, receipt.Cancel: c.Cancel, receipt.Prepayment: c.Prepayment,
+		receipt.CreditPayment: c.CreditPayment, receipt.Correction: c.Correction, receipt.Deposit: c.Deposit, receipt.Withdrawal: c.Withdrawal,
+	}[k]
+}
+
 // Job is one receipt on its way to a register: all that a driver needs to write
 // the request, which is written once, stored, and sent unchanged.
 type Job struct {

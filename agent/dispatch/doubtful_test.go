@@ -1,0 +1,135 @@
+package dispatch_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ekassa/agent/dispatch"
+	"ekassa/agent/journal"
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+// swallower makes documents of cash in, and loses the first answer; it has no
+// memory of them but a counter.
+type swallower struct {
+	*device
+	lost bool
+}
+
+func (w *swallower) Abilities() register.Abilities {
+	return register.Abilities{Class: register.Key, Settle: settleTime, Kinds: []receipt.Kind{receipt.Sale, receipt.Deposit}}
+}
+
+func (w *swallower) cash() (n int) {
+	for _, e := range w.ledger {
+		if len(e.key) > 0 && e.key[0] == 'c' {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *swallower) Baseline(ctx context.Context, k receipt.Kind) (register.Baseline, error) {
+	b, err := w.device.Baseline(ctx, k)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b.Counted, b.Count.Deposit, b.Count.Sale = true, w.cash(), len(w.ledger)-w.cash()
+	return b, err
+}
+
+func (w *swallower) Prepare(job register.Job) (register.Request, error) {
+	if job.Receipt.Kind == receipt.Deposit {
+		job.Key = "c" + job.Key
+	}
+	return w.device.Prepare(job)
+}
+
+func (w *swallower) Send(ctx context.Context, r register.Request) register.Outcome {
+	o := w.device.Send(ctx, r)
+	if r.Key[0] == 'c' && o.Verdict == register.Made && !w.lost {
+		w.lost = true
+		return register.Outcome{Verdict: register.Unknown, Err: errLine}
+	}
+	return o
+}
+
+func (w *swallower) Lookup(ctx context.Context, r register.Request) register.Evidence {
+	if r.Key[0] == 'c' {
+		return register.Evidence{Found: register.CannotTell, Text: "no key"}
+	}
+	return w.device.Lookup(ctx, r)
+}
+
+// A document that a person is being asked about is not one that staff rang up
+// by hand: what waits is not asked about as well. A further one is.
+func TestLoop_ADocumentInDoubtIsNotAlsoOneRungUpByHand(t *testing.T) {
+	for _, byHand := range []bool{false, true} {
+		t.Run(fmt.Sprint("by hand ", byHand), func(t *testing.T) {
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				j, err := journal.Open(dir, time.Now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer j.Close()
+				w := &swallower{device: &device{rng: rand.New(rand.NewPCG(1, 1)), class: register.Key, serial: "S1"}}
+				setup := w.setup()
+				setup.Dial = func(netip.AddrPort) register.Register { return w }
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					if err := dispatch.New(setup, j, dispatch.DefaultPace, time.Now, slog.New(slog.DiscardHandler)).Run(ctx); err != nil {
+						t.Error(err)
+					}
+				}()
+				defer func() { stop(); <-ended }()
+				accept := func(r receipt.Receipt, f receipt.Fingerprint) {
+					if _, _, err := j.Accept("till-1", "kassa-1", r, f); err != nil {
+						t.Fatal(err)
+					}
+				}
+				state := func(id string, want receipt.State) {
+					t.Helper()
+					s, err := j.Get("till-1", id)
+					if err != nil || s.State != want {
+						t.Errorf("%s is %s (%s), want %s: %v", id, s.State, s.Reason, want, err)
+					}
+				}
+				accept(sale(1))
+				time.Sleep(time.Minute)
+				cash, f, err := receipt.DecodeCash([]byte(`{"id":"c-1","amount":"5.00"}`), receipt.Deposit, time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				accept(cash, f)
+				time.Sleep(time.Minute)
+				state("c-1", receipt.Held)
+
+				w.mu.Lock()
+				w.deadTill = time.Now().Add(10 * time.Minute)
+				w.mu.Unlock()
+				accept(sale(2))
+				time.Sleep(time.Minute)
+				if byHand {
+					w.mu.Lock()
+					w.make("")
+					w.mu.Unlock()
+				}
+				time.Sleep(15 * time.Minute)
+				if byHand {
+					state("r-0002", receipt.Held)
+				} else {
+					state("r-0002", receipt.Fiscal)
+				}
+			})
+		})
+	}
+}

@@ -273,9 +273,10 @@ func (l *Loop) turn(ctx context.Context) (time.Duration, error) {
 // true and a dead one is known before the next guest pays.
 func (l *Loop) idle(ctx context.Context) time.Duration {
 	l.mu.Lock()
-	seen := l.status.SeenAt
+	seen, link := l.status.SeenAt, l.status.Link
 	l.mu.Unlock()
-	if l.failures == 0 && l.now().Sub(seen) < l.pace.Probe {
+	// One that was only just found is looked at once more, which says ready.
+	if link != register.LinkUnknown && l.failures == 0 && l.now().Sub(seen) < l.pace.Probe {
 		return l.pace.Probe - l.now().Sub(seen)
 	}
 	if err := l.look(ctx); err != nil {

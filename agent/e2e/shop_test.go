@@ -375,7 +375,9 @@ func referee(t testing.TB, receipts []stored, ledger []simulator.Document) {
 		}
 		d := ledger[n]
 		n++
-		if r.Document.FiscalID != d.FiscalID || r.Document.Serial != d.Serial {
+		// A classic register does not tell the fiscal id of a cancel, nor of cash.
+		untold := r.Document.FiscalID == "" && (d.Kind == simulator.Rollback || d.Kind == simulator.Deposit || d.Kind == simulator.Withdraw)
+		if r.Document.FiscalID != d.FiscalID && !untold || r.Document.Serial != d.Serial {
 			t.Errorf("%s: the agent says document %s of %s, the ledger's number %d is %s of %s", r.ID, r.Document.FiscalID, r.Document.Serial, n, d.FiscalID, d.Serial)
 			return
 		}

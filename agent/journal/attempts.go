@@ -243,10 +243,12 @@ func (t *tx) document(s *receipt.Stored, d receipt.Document) error {
 	return err
 }
 
+const attemptQuery = `SELECT register, address, baseline, route, key, request, at FROM attempt WHERE seq = ? AND number = ?`
+
 func loadAttempt(q queryer, seq int64, number int) (a register.Attempt, err error) {
 	var baseline, request []byte
 	var at int64
-	err = q.QueryRow(`SELECT register, address, baseline, route, key, request, at FROM attempt WHERE seq = ? AND number = ?`, seq, number).
+	err = q.QueryRow(attemptQuery, seq, number).
 		Scan(&a.Register, &a.Address, &baseline, &a.Request.Route, &a.Request.Key, &request, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return a, fmt.Errorf("read attempt %d of receipt %d: %w", number, seq, receipt.ErrNotFound)

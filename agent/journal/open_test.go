@@ -405,3 +405,37 @@ func alter(t *testing.T, dir, statements string) {
 		t.Fatal(err)
 	}
 }
+
+func TestOpen_RefusesToRunWithoutItsPromises(t *testing.T) {
+	path := filepath.Join(t.TempDir(), fileName)
+	if err := create(path); err != nil {
+		t.Fatal(err)
+	}
+	for options, want := range map[string]string{
+		"_journal_mode=WAL&_synchronous=NORMAL&_foreign_keys=on":  "PRAGMA synchronous is 1 and not 2",
+		"_journal_mode=WAL&_synchronous=FULL&_foreign_keys=off":   "PRAGMA foreign_keys is 0 and not 1",
+		"_journal_mode=DELETE&_synchronous=FULL&_foreign_keys=on": "PRAGMA journal_mode is delete and not wal",
+	} {
+		db, err := sql.Open("sqlite3", "file:"+escape(path)+"?"+options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := (&Journal{write: db}).verify(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOlder(t *testing.T) {
+	for _, c := range []struct {
+		version string
+		want    bool
+	}{{"3.51.2", true}, {"3.51.3", false}, {"3.54.1", false}, {"3.9.99", true}, {"4.0", false}, {"3.51", true}, {"2.99.99", true}} {
+		if got := older(c.version, "3.51.3"); got != c.want {
+			t.Errorf("%s is too old: %v, want %v", c.version, got, c.want)
+		}
+	}
+}

@@ -34,7 +34,7 @@ func (j *Journal) Accept(terminal, boundTo string, r receipt.Receipt, f receipt.
 func accept(t *tx, terminal, boundTo string, r receipt.Receipt, f receipt.Fingerprint) (receipt.Stored, bool, error) {
 	var seq int64
 	var said, meant []byte
-	err := t.QueryRow(`SELECT seq, said, meant FROM receipt WHERE terminal = ? AND id = ?`, terminal, r.ID).Scan(&seq, &said, &meant)
+	err := t.QueryRow(knownQuery, terminal, r.ID).Scan(&seq, &said, &meant)
 	switch {
 	case err == nil:
 		if !bytes.Equal(said, f.Said[:]) && !bytes.Equal(meant, f.Meant[:]) {
@@ -198,6 +198,7 @@ const (
 )
 
 const (
+	knownQuery = `SELECT seq, said, meant FROM receipt WHERE terminal = ? AND id = ?`
 	queueQuery = `SELECT count(*), coalesce(sum(state = 'checking'), 0),
 		(SELECT received_at FROM receipt WHERE seq = (SELECT min(seq) FROM life WHERE register = ?1 AND ` + queued + `))
 		FROM life WHERE register = ?1 AND ` + queued

@@ -74,12 +74,15 @@ func (j *Journal) Pair(name, serial, address string) error {
 	})
 }
 
+// The record comes first in the join: its order is the one that is wanted.
+const changesQuery = `SELECT c.seq, c.at, c.receipt FROM record c CROSS JOIN receipt r ON r.seq = c.receipt
+	WHERE c.seq > ? AND (? = '' OR r.terminal = ?) ORDER BY c.seq LIMIT ?`
+
 // Changes gives what became of a terminal's receipts after a record, oldest
 // first, each as it is now. Terminal "" is all of them.
 func (j *Journal) Changes(terminal string, after int64, limit int) (changes []receipt.Change, err error) {
 	err = j.readTx(func(q queryer) error {
-		rows, err := q.Query(`SELECT c.seq, c.at, c.receipt FROM record c JOIN receipt r ON r.seq = c.receipt
-			WHERE c.seq > ? AND (? = '' OR r.terminal = ?) ORDER BY c.seq LIMIT ?`, after, terminal, terminal, limit)
+		rows, err := q.Query(changesQuery, after, terminal, terminal, limit)
 		if err != nil {
 			return fmt.Errorf("read the records: %w", err)
 		}

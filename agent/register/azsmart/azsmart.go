@@ -256,13 +256,13 @@ func (d *Driver) Baseline(ctx context.Context, kind receipt.Kind) (register.Base
 	a, err := d.ask(ctx, routeXReport, xReport(""))
 	var fault *register.Fault
 	switch {
-	case err == nil:
+	case err == nil, errors.As(err, &fault) && fault.Cause == register.Paper: // the numbers are there without the paper
 		b.Count, b.Counted = counts(a, kind)
 		b.Last = clip(a.ident("lastDocNumber"))
-	case errors.As(err, &fault) && fault.Code == "6":
+	case fault != nil && fault.Code == "6":
 		b.Counted = true // as above
-	case fault == nil || fault.Code == "":
-		return register.Baseline{}, err // it was not answered
+	case fault == nil || fault.Code == "" || fault.Cause == register.Busy:
+		return register.Baseline{}, err // it was not answered, or will be later
 	}
 	return b, nil
 }

@@ -161,6 +161,8 @@ func TestBaseline(t *testing.T) {
 		{"classic", classicShift, xAnswer, receipt.Sale, false, true, all, 1},
 		{"classic, shift closed", closedShift, xAnswer, receipt.Sale, false, true, register.Count{}, 0},
 		{"classic, shift closed meanwhile", classicShift, `{"status":"error","code":6}`, receipt.Sale, false, true, register.Count{}, 1},
+		{"new, no paper for the report", newShift, `{"status":"error","code":15,"rollbackCount":2}`, receipt.Cancel, false, true, register.Count{Cancel: 2}, 1},
+		{"new, no paper and no report", newShift, `{"status":"error","code":15}`, receipt.Cancel, false, false, register.Count{}, 1},
 		{"classic, report refused", classicShift, `{"status":"error","code":7}`, receipt.Sale, false, false, register.Count{}, 1},
 		{"classic, set not to count", classicShift, xAnswer, receipt.Sale, true, false, register.Count{}, 0},
 		{"classic, the kind's counter is missing", classicShift, `{"status":"success","saleCount":3}`, receipt.Cancel, false, false, register.Count{Sale: 3}, 1},
@@ -179,6 +181,12 @@ func TestBaseline(t *testing.T) {
 	f.says(routeCheckShift, classicShift)
 	if _, err := f.driver().Baseline(context.Background(), receipt.Sale); causeIs(err) != register.Other {
 		t.Errorf("a report that is no answer: %v", err)
+	}
+	f = newFake(t)
+	f.says(routeCheckShift, newShift)
+	f.says(routeXReport, `{"status":"error","code":44}`)
+	if _, err := f.driver().Baseline(context.Background(), receipt.Cancel); causeIs(err) != register.Busy {
+		t.Errorf("a register that is at work on another thing: %v", err)
 	}
 }
 

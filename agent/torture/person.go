@@ -63,7 +63,8 @@ func (s *staff) work(ctx context.Context) {
 		if since = now; len(ripe) == 0 {
 			continue
 		}
-		ledger, err := s.kassa.ledger(ctx)
+		// What this register has put on paper, even while another stands in its place.
+		ledger, err := ledgerFile(s.kassa.state)
 		if err != nil {
 			continue
 		}

@@ -43,8 +43,8 @@ var hosts atomic.Int32
 
 // newHost gives a loopback address that nobody else has, not even another run.
 func newHost() string {
-	n, pid := hosts.Add(1), os.Getpid()
-	return fmt.Sprintf("127.%d.%d.%d", 1+pid>>8&0x7f, pid&0xff, n)
+	n, pid := int(hosts.Add(1)), os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 1+pid%250, pid/250%51*5+n/250, 1+n%250) // for 1,250 of a process
 }
 
 // object is one of JSON's.
@@ -201,6 +201,14 @@ type stored struct {
 
 func storedIn(a *tilltest.Answer) (r stored) {
 	a.JSON(&r)
+	return r
+}
+
+func storedFrom(t testing.TB, data string) (r stored) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(data), &r); err != nil {
+		t.Errorf("%v: %s", err, data)
+	}
 	return r
 }
 

@@ -124,8 +124,8 @@ func (l *Loop) tooOld(s receipt.Stored) bool {
 		return false
 	}
 	now := l.now()
-	if s.Seq > l.first {
-		return now.Sub(l.began) > within // monotonic
+	if s.Seq > l.first && now.Sub(l.began) <= within { // monotonic
+		return false
 	}
 	return now.Round(0).Sub(s.ReceivedAt) > within
 }

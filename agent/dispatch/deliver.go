@@ -28,7 +28,7 @@ func (l *Loop) deliver(ctx context.Context, s receipt.Stored, parent *receipt.St
 	if err != nil {
 		return l.fail(err), nil
 	}
-	if l.expired != (register.Shift{}) && sameShift(baseline.Shift, l.expired) {
+	if l.tooLong(baseline.Shift) {
 		return l.fail(&register.Fault{Cause: register.ShiftExpired}), nil
 	}
 	if !baseline.Shift.Open {
@@ -167,9 +167,14 @@ func (l *Loop) contradiction(s receipt.Stored, a register.Attempt, cause error) 
 }
 
 func (l *Loop) hold(a register.Attempt, text string) error {
-	return l.journal.Conclude(a, register.Conclusion{
+	return l.journal.Conclude(a, cannotTellWhy(text))
+}
+
+// cannotTellWhy leaves an attempt to a person.
+func cannotTellWhy(text string) register.Conclusion {
+	return register.Conclusion{
 		State: receipt.Held, Reason: receipt.Reason{Code: register.WhyCannotTell, Detail: text}, Proof: register.ProofUnclear, Text: text,
-	})
+	}
 }
 
 // refused: the register certainly made nothing. Either the receipt is at fault,
@@ -221,6 +226,11 @@ func (l *Loop) problem() receipt.Reason {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.status.Problem
+}
+
+// tooLong says whether the register has refused a document for this shift's age.
+func (l *Loop) tooLong(s register.Shift) bool {
+	return l.expired != (register.Shift{}) && sameShift(s, l.expired)
 }
 
 func sameShift(a, b register.Shift) bool {

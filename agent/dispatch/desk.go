@@ -187,7 +187,7 @@ func (d *Desk) OpenShift(ctx context.Context, terminal, who string) (shift regis
 	return shift, err
 }
 
-// CloseShift waits until the register's queue is empty, closes the shift and
+// CloseShift waits until what can go into the shift has gone, closes it and
 // gives the Z report.
 func (d *Desk) CloseShift(ctx context.Context, terminal, who string) (report register.Report, err error) {
 	l, err := d.active(terminal)
@@ -303,6 +303,7 @@ func (l *Loop) closeShift(ctx context.Context, who string) (register.Report, err
 	if report.OpenedAt.IsZero() {
 		report.OpenedAt = before.OpenedAt
 	}
+	l.expired = register.Shift{} // the next one may look the same, where the register names none
 	l.log.Info("shift closed", "by", who, "shift", report.Shift)
 	err := l.journal.SaveReport(register.Reported{Register: l.id, Kind: "z", By: who, At: l.now(), Report: report})
 	if err == nil {
@@ -311,20 +312,37 @@ func (l *Loop) closeShift(ctx context.Context, who string) (register.Report, err
 	return report, err
 }
 
-// drained has something done when nothing waits for the register any more, so
-// that no receipt slips into the next shift.
+// left counts what still goes into the running shift, if it is given time. What
+// waits for its parent or for the shift's own end is not among it.
+func (l *Loop) left() (int, error) {
+	_, _, err := l.journal.Unfinished(l.id)
+	if errors.Is(err, receipt.ErrNotFound) {
+		if !l.settings().Enabled || l.tooLong(l.lastShift()) {
+			return 0, nil
+		}
+		_, _, err = l.journal.Next(l.id)
+	}
+	if errors.Is(err, receipt.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	q, err := l.journal.Queue(l.id)
+	return max(1, q.Waiting), err
+}
+
+// drained has something done when nothing more can go into the running shift,
+// so that no receipt slips into the next one.
 func (l *Loop) drained(ctx context.Context, do func(context.Context) error) error {
 	pulse, stop := l.journal.WatchRegister(l.id)
 	defer stop()
 	for {
 		left := 0
 		err := l.ask(ctx, func(ctx context.Context) error {
-			q, err := l.journal.Queue(l.id)
-			if err != nil {
+			var err error
+			if left, err = l.left(); err != nil || left > 0 {
 				return err
-			}
-			if left = q.Waiting; left > 0 {
-				return nil
 			}
 			return do(ctx)
 		})

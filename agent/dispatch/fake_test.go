@@ -30,6 +30,7 @@ type device struct {
 	noPaper  bool
 	deadTill time.Time
 	hand     bool // people ring up by hand now and then
+	expired  bool // its shift is over 24 hours old
 	sends    map[string]int
 }
 
@@ -139,6 +140,9 @@ func (d *device) Send(_ context.Context, r register.Request) register.Outcome {
 	if !d.shift.Open {
 		return register.Outcome{Verdict: register.Refused, Cause: register.ShiftClosed, Code: "6"}
 	}
+	if d.expired {
+		return register.Outcome{Verdict: register.Refused, Cause: register.ShiftExpired}
+	}
 	if !d.chance(d.trouble) {
 		return d.answer(d.make(r.Key))
 	}
@@ -160,6 +164,12 @@ func (d *device) Send(_ context.Context, r register.Request) register.Outcome {
 		return register.Outcome{} // a driver's mistake: no verdict
 	}
 	return lost
+}
+
+func (d *device) expire(yes bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.expired = yes
 }
 
 func (d *device) answer(e *entry) register.Outcome {

@@ -1,11 +1,13 @@
 package dispatch_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"ekassa/agent/dispatch"
 	"ekassa/agent/receipt"
+	"ekassa/agent/register"
 )
 
 // inYear begins in virtual time when clocks are set.
@@ -22,6 +24,49 @@ func TestLoop_SellsAfterDaysOfRunning(t *testing.T) {
 		for range 5 {
 			s.is(s.sell(), receipt.Fiscal, "")
 			time.Sleep(11 * time.Hour)
+		}
+	})
+}
+
+// What waits for a shift's end must not keep people from ending it.
+func TestDesk_ClosesAShiftThatIsTooOldThoughReceiptsWait(t *testing.T) {
+	inShop(t, nil, func(s *shop) {
+		s.is(s.sell(), receipt.Fiscal, "")
+		s.d.expire(true)
+		id := s.sell()
+		time.Sleep(time.Minute)
+		s.is(id, receipt.Waiting, register.WhyShiftExpired)
+		if _, err := s.desk.CloseShift(s.t.Context(), "till-1", "Aysel"); err != nil {
+			t.Fatalf("close: %v", err)
+		}
+		s.d.expire(false)
+		time.Sleep(time.Minute)
+		s.is(id, receipt.Fiscal, "")
+		if n := s.documents(); n != 2 {
+			t.Errorf("the register has %d documents, want 2", n)
+		}
+	})
+}
+
+// A refund whose sale was withdrawn waits until a person takes it back as well.
+func TestDesk_ClosesTheShiftThoughARefundWaitsForItsSale(t *testing.T) {
+	inShop(t, nil, func(s *shop) {
+		s.is(s.sell(), receipt.Fiscal, "")
+		r, f := sale(100)
+		r.Fiscal = false
+		if _, _, err := s.j.Accept("till-1", "kassa-1", r, f); err != nil {
+			t.Fatal(err)
+		}
+		back, f := sale(101)
+		back.Kind, back.Parent = receipt.Refund, &receipt.Parent{ID: r.ID}
+		if _, _, err := s.j.Accept("till-1", "kassa-1", back, f); err != nil {
+			t.Fatal(err)
+		}
+		s.is(back.ID, receipt.Waiting, register.WhyParent)
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+		defer cancel()
+		if _, err := s.desk.CloseShift(ctx, "till-1", "Aysel"); err != nil {
+			t.Errorf("close: %v", err)
 		}
 	})
 }

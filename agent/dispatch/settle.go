@@ -23,7 +23,8 @@ type doubt struct {
 type verdict string
 
 const (
-	madeNothing verdict = "it made nothing"
+	madeNothing verdict = "it made nothing"            // and what is still under way cannot become a second document
+	countedNone verdict = "it has made nothing so far" // by its counters: what is still under way may yet become one
 	cannotTell  verdict = "it cannot tell"
 )
 
@@ -65,16 +66,20 @@ func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt)
 		l.doubt = doubt{of: of, finding: found, since: l.now()}
 		return max(settleTime, time.Millisecond), l.journal.Observe(a, text)
 	}
+	if found == countedNone { // no settle time of a query bounds a document that nothing guards
+		settleTime = max(settleTime, l.pace.Document)
+	}
 	if waited := l.now().Sub(l.doubt.since); waited >= 0 && waited < settleTime {
 		return settleTime - waited, nil
 	}
 	l.doubt = doubt{}
 	if found == cannotTell {
 		l.log.Warn("the register cannot tell: a person must decide", "receipt", s.ID, "text", text)
-		if err := l.hold(a, text); err != nil {
-			return 0, err
+		c := cannotTellWhy(text)
+		if doubtful(s.Kind, a.Baseline, now) {
+			c.InDoubt = now.Shift.ID
 		}
-		return 0, l.doubtful(s.Kind, a.Baseline, now)
+		return 0, l.journal.Conclude(a, c)
 	}
 	l.log.Info("settled: the register made nothing, sending again", "receipt", s.ID, "attempt", a.Number)
 	err = l.journal.Conclude(a, register.Conclusion{State: receipt.Waiting, Proof: register.ProofNotMade, Text: text})
@@ -85,24 +90,14 @@ func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt)
 	return l.fail(&register.Fault{Cause: register.Busy, Text: fmt.Sprintf("%d attempts came to nothing", a.Number)}), err
 }
 
-// doubtful notes that one document more of this shift is not known to be ours:
-// the one that a person is now being asked about. Without it the next look for
-// what was rung up by hand would ask about everything that waits as well. A sale
-// is not noted, since it is sales that people ring up by hand; nor is anything
-// whose own counter stood still.
-func (l *Loop) doubtful(kind receipt.Kind, then, now register.Baseline) error {
-	if !then.Counted || !now.Counted || !sameShift(then.Shift, now.Shift) || kind == receipt.Sale ||
-		now.Count.Of(kind) <= then.Count.Of(kind) {
-		return nil
-	}
-	shift, known, err := l.journal.Foreign(l.id)
-	if err != nil || shift == "" { // "": the first look takes everything as it is
-		return err
-	}
-	if shift != now.Shift.ID {
-		known = 0
-	}
-	return l.journal.SetForeign(l.id, now.Shift.ID, known+1)
+// doubtful says whether the shift has one document more than is known to be
+// ours: the one that a person is now being asked about. Were that not noted, the
+// next look for what was rung up by hand would ask about everything that waits
+// as well. Of a sale it is not, since it is sales that people ring up by hand;
+// nor of anything whose own counter stood still.
+func doubtful(kind receipt.Kind, then, now register.Baseline) bool {
+	return then.Counted && now.Counted && sameShift(then.Shift, now.Shift) && kind != receipt.Sale &&
+		now.Count.Of(kind) > then.Count.Of(kind)
 }
 
 // unanswered says whether the question itself did not get through, so that it
@@ -116,18 +111,19 @@ func unanswered(err error) bool {
 // money is never looked at: two coffees in a row cost the same.
 func (l *Loop) compare(e register.Evidence, then, now register.Baseline) (verdict, string) {
 	class := l.reg.Abilities().Class
-	if e.Found == register.NotFound && (class == register.Key || class == register.CompareAndSet) {
-		// Even a copy that is still under way cannot make a second document:
-		// the next attempt carries the same key, or stands on the same number.
+	// Even a copy that is still under way cannot make a second document: the
+	// next attempt carries the same key, or stands on the same number. A key is
+	// only trusted to be remembered within its shift.
+	if e.Found == register.NotFound && (class == register.Key && sameShift(then.Shift, now.Shift) || class == register.CompareAndSet) {
 		return madeNothing, "it knows no document with our key"
 	}
 	switch {
-	case !then.Counted || !now.Counted:
-		return cannotTell, "it has no counter to compare"
 	case !sameShift(then.Shift, now.Shift):
 		return cannotTell, "its shift is another one"
+	case !then.Counted || !now.Counted:
+		return cannotTell, "it has no counter to compare"
 	case then.Count == now.Count && then.Last == now.Last:
-		return madeNothing, "its counters have not moved"
+		return countedNone, "its counters have not moved"
 	}
 	return cannotTell, fmt.Sprintf("its counters moved from %+v to %+v", then.Count, now.Count)
 }

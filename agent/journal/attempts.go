@@ -152,6 +152,11 @@ func (j *Journal) Conclude(a register.Attempt, c register.Conclusion) error {
 				return err
 			}
 		}
+		if c.InDoubt != "" {
+			if err := t.inDoubt(a.Register, c.InDoubt); err != nil {
+				return err
+			}
+		}
 		return t.move(&s, c.State, c.Reason)
 	})
 	if err != nil {

@@ -39,6 +39,14 @@ func (j *Journal) SetForeign(name, shift string, n int) error {
 	})
 }
 
+// inDoubt adds one document to what is not known to be ours in a shift; nothing
+// where the register was never looked at, since the first look takes all as it is.
+func (t *tx) inDoubt(name, shift string) error {
+	_, err := t.run(`UPDATE pairing SET foreign_documents = iif(foreign_shift = ?1, foreign_documents, 0) + 1, foreign_shift = ?1
+		WHERE register = ?2 AND foreign_shift <> ''`, shift, name)
+	return err
+}
+
 const waitingQuery = `WHERE l.register = ? AND l.state = 'waiting' AND l.` + queued + ` AND l.reason <> 'by_person' AND l.seq <= ?
 	ORDER BY l.seq`
 

@@ -46,6 +46,7 @@ type Conclusion struct {
 	Proof    Proof
 	Text     string            // what was asked and answered, for people
 	Document *receipt.Document // where State is fiscal
+	InDoubt  string            // a shift that has one document more of which only a person can tell whether it is ours
 }
 
 // Reported is a report as the journal keeps it.

@@ -200,6 +200,7 @@ func connect(path, mode string, most int) (*sql.DB, error) {
 	options.Set("_synchronous", synchronous)
 	options.Set("_cache_size", "-1024")      // KiB for each connection
 	options.Set("_recursive_triggers", "on") // so that REPLACE cannot delete past the schema's triggers
+	options.Set("_stmt_cache_size", "32")    // statements for each connection
 	if mode == "ro" {
 		options.Set("_query_only", "on")
 	} else {
@@ -363,7 +364,7 @@ func bare(err error) error {
 
 // readTx runs a query inside one snapshot.
 func (j *Journal) readTx(f func(q queryer) error) error {
-	tx, err := j.read.BeginTx(context.Background(), &sql.TxOptions{ReadOnly: true})
+	tx, err := j.read.BeginTx(context.Background(), nil)
 	if err != nil {
 		return fmt.Errorf("read the journal: %w", err)
 	}

@@ -108,7 +108,7 @@ func (t *tx) fromPaper(s *receipt.Stored, d receipt.Document) error {
 
 func (j *Journal) act(terminal, id string, do func(*tx, *receipt.Stored) error) (s receipt.Stored, err error) {
 	err = j.writer.do(func(t *tx) error {
-		if s, err = load(t, `WHERE r.terminal = ? AND r.id = ?`, terminal, id); err != nil {
+		if s, err = load(t, byID, terminal, id); err != nil {
 			return err
 		}
 		return do(t, &s)

@@ -99,7 +99,7 @@ func (j *Journal) Changes(terminal string, after int64, limit int) (changes []re
 			return fmt.Errorf("read the records: %w", err)
 		}
 		for _, l := range lines {
-			s, err := load(q, `WHERE r.seq = ?`, l.seq)
+			s, err := load(q, bySeq, l.seq)
 			if err != nil {
 				return err
 			}

@@ -39,11 +39,11 @@ func (j *Journal) Next(name string) (s receipt.Stored, parent *receipt.Stored, e
 
 const (
 	nextQuery = `WHERE r.seq = (SELECT l.seq FROM life l LEFT JOIN life p ON p.seq = l.parent
-		WHERE l.register = ? AND l.state = 'waiting' AND l.` + queued + ` AND (l.parent IS NULL OR p.state = 'fiscal')
+		WHERE l.register = (SELECT ?) AND l.state = 'waiting' AND l.` + queued + ` AND (l.parent IS NULL OR p.state = 'fiscal')
 		ORDER BY l.seq LIMIT 1)`
-	unfinishedQuery = `WHERE l.register = ? AND l.state IN ('sending', 'checking')`
+	unfinishedQuery = `WHERE l.register = (SELECT ?) AND l.state IN ('sending', 'checking')`
 	unprintedQuery  = `WHERE r.seq = (SELECT d.seq FROM document d CROSS JOIN life l USING (seq)
-		WHERE d.printed = 0 AND l.register = ? ORDER BY d.seq DESC LIMIT 1)`
+		WHERE d.printed = 0 AND l.register = (SELECT ?) ORDER BY d.seq DESC LIMIT 1)`
 )
 
 // Unfinished gives the one receipt of a register that was sent and has no
@@ -100,7 +100,7 @@ func (j *Journal) Begin(a register.Attempt) error {
 	}
 	request := deflate(a.Request.Body)
 	err = j.writer.do(func(t *tx) error {
-		s, err := load(t, `WHERE r.seq = ?`, a.Seq)
+		s, err := load(t, bySeq, a.Seq)
 		if err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (j *Journal) Begin(a register.Attempt) error {
 // where another receipt has this document already.
 func (j *Journal) Conclude(a register.Attempt, c register.Conclusion) error {
 	err := j.writer.do(func(t *tx) error {
-		s, err := load(t, `WHERE r.seq = ?`, a.Seq)
+		s, err := load(t, bySeq, a.Seq)
 		if err != nil {
 			return err
 		}
@@ -179,7 +179,7 @@ func (j *Journal) Observe(a register.Attempt, text string) error {
 // Hold leaves a waiting receipt to a person. Error: receipt.ErrMove.
 func (j *Journal) Hold(seq int64, why receipt.Reason) error {
 	return j.writer.do(func(t *tx) error {
-		s, err := load(t, `WHERE r.seq = ?`, seq)
+		s, err := load(t, bySeq, seq)
 		if err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func (j *Journal) Printed(seq int64) error {
 		if err != nil {
 			return err
 		}
-		s, err := load(t, `WHERE r.seq = ?`, seq)
+		s, err := load(t, bySeq, seq)
 		if err != nil {
 			return err
 		}

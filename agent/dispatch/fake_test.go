@@ -29,8 +29,10 @@ type device struct {
 	late     []late // made after their answer was lost
 	noPaper  bool
 	deadTill time.Time
-	hand     bool // people ring up by hand now and then
-	expired  bool // its shift is over 24 hours old
+	hand     bool             // people ring up by hand now and then
+	lost     func(key string) // what happens with the next document, whose answer is lost
+	forgets  bool             // it knows a key only in the shift in which it came
+	expired  bool             // its shift is over 24 hours old
 	sends    map[string]int
 }
 
@@ -67,7 +69,7 @@ func (d *device) tick() {
 
 func (d *device) find(key string) *entry {
 	for n := range d.ledger {
-		if d.ledger[n].key == key && key != "" {
+		if d.ledger[n].key == key && key != "" && (!d.forgets || d.ledger[n].shift == d.shift.ID) {
 			return &d.ledger[n]
 		}
 	}
@@ -142,6 +144,11 @@ func (d *device) Send(_ context.Context, r register.Request) register.Outcome {
 	}
 	if d.expired {
 		return register.Outcome{Verdict: register.Refused, Cause: register.ShiftExpired}
+	}
+	if lost := d.lost; lost != nil {
+		d.lost = nil
+		lost(r.Key)
+		return register.Outcome{Verdict: register.Unknown, Err: errLine}
 	}
 	if !d.chance(d.trouble) {
 		return d.answer(d.make(r.Key))

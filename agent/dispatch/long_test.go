@@ -70,3 +70,37 @@ func TestDesk_ClosesTheShiftThoughARefundWaitsForItsSale(t *testing.T) {
 		}
 	})
 }
+
+// A register may forget keys with the shift: that it does not know ours in
+// another one proves nothing.
+func TestLoop_AsksAPersonWhereTheShiftWasClosedUnderAnUnclearSale(t *testing.T) {
+	inShop(t, func(d *device, _ *dispatch.Setup) { d.forgets = true }, func(s *shop) {
+		s.is(s.sell(), receipt.Fiscal, "")
+		s.d.lost = func(key string) {
+			s.d.make(key)
+			s.d.shifts++ // someone closes the shift on the register, and opens one
+			s.d.shift.ID = "by hand"
+		}
+		id := s.sell()
+		time.Sleep(time.Hour)
+		s.is(id, receipt.Held, register.WhyCannotTell)
+		if n := s.documents(); n != 2 {
+			t.Errorf("the register has %d documents, want 2", n)
+		}
+	})
+}
+
+// Counters that stand still prove nothing for as long as a document may take.
+func TestLoop_WaitsForASlowDocumentThatOnlyCountersTell(t *testing.T) {
+	inShop(t, func(d *device, _ *dispatch.Setup) { d.class = register.Neither }, func(s *shop) {
+		s.is(s.sell(), receipt.Fiscal, "")
+		s.d.lost = func(key string) {
+			s.d.late = append(s.d.late, late{at: time.Now().Add(45 * time.Second), key: key})
+		}
+		s.sell()
+		time.Sleep(time.Hour)
+		if n := s.documents(); n != 2 {
+			t.Errorf("the register has %d documents, want 2", n)
+		}
+	})
+}

@@ -24,6 +24,8 @@ type Row struct {
 type Journal struct {
 	Rows   []Row    // by seq
 	Damage []string // what integrity_check, foreign_key_check and counting found
+
+	History map[string][]string // by id: what was learned of each attempt, for people
 }
 
 // readJournal reads the file without changing it; no agent may be running.
@@ -47,6 +49,9 @@ func readJournal(path string) (j Journal, err error) {
 		return j, fmt.Errorf("read the journal: %w", err)
 	}
 	j.Damage = append(j.Damage, gaps...)
+	if j.History, err = histories(db); err != nil {
+		return j, fmt.Errorf("read the journal: %w", err)
+	}
 	rows, err := db.Query(`
 		SELECT r.seq, r.terminal, r.id, r.kind, l.state, l.changed_at - r.received_at, l.attempts,
 		  (SELECT count(*) FROM document d WHERE d.seq = r.seq),
@@ -68,6 +73,25 @@ func readJournal(path string) (j Journal, err error) {
 		j.Rows = append(j.Rows, r)
 	}
 	return j, rows.Err()
+}
+
+func histories(db *sql.DB) (map[string][]string, error) {
+	rows, err := db.Query(`SELECT r.id, 'attempt '||e.number||', '||strftime('%H:%M:%f', e.at / 1000.0, 'unixepoch')||', '||e.proof||': '||e.text
+		FROM evidence e JOIN receipt r USING (seq) ORDER BY e.seq, e.number, e.n`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := map[string][]string{}
+	for rows.Next() {
+		var id, text string
+		if err := rows.Scan(&id, &text); err != nil {
+			return nil, err
+		}
+		id = strings.TrimPrefix(id, "cash/")
+		all[id] = append(all[id], text)
+	}
+	return all, rows.Err()
 }
 
 func texts(db *sql.DB, query string) (list []string, err error) {

@@ -136,8 +136,9 @@ func (v *Verdict) receipt(c Case, e Evidence, t Told, docs map[string][]simulato
 	asked := e.Asked[t.ID]
 	if len(asked) > 0 {
 		v.Asked++
-		if !c.Classic && !slices.Contains(keyless, t.Kind) {
-			v.say(Unsettled, t.ID, "%s: a %s in the newer edition, and a person was asked: %s: %s", t.ID, t.Kind, asked[0].Code, asked[0].Text)
+		cannotTell := c.Classic || slices.Contains(keyless, t.Kind) || asked[0].Attempts > 0 && shiftsAround(e, t, docs) > 1
+		if !cannotTell || !c.Classic && asked[0].Code == "rung_up_by_hand" {
+			v.say(Unsettled, t.ID, "%s: a %s in the newer edition, and a person was asked without need: %s: %s", t.ID, t.Kind, asked[0].Code, asked[0].Text)
 		}
 	}
 	if len(paper) > 1 {
@@ -181,6 +182,20 @@ func (v *Verdict) receipt(c Case, e Evidence, t Told, docs map[string][]simulato
 	if len(paper) > 0 {
 		v.say(Lost, t.ID, "%s: the agent says %s, and the register has %s", t.ID, s.State, papers(paper))
 	}
+}
+
+// shiftsAround counts the shifts into which the documents of a receipt and of its
+// neighbours went. No page says that a register knows its keys for longer than
+// their shift (protocol page, 8).
+func shiftsAround(e Evidence, t Told, docs map[string][]simulator.Document) int {
+	at := slices.IndexFunc(e.Told, func(x Told) bool { return x.ID == t.ID })
+	shifts := map[int64]bool{}
+	for _, x := range e.Told[max(0, at-5):min(len(e.Told), at+6)] {
+		for _, d := range docs[x.ID] {
+			shifts[d.Shift] = true
+		}
+	}
+	return len(shifts)
 }
 
 // mayRefuse: a register takes a cancel only in the shift of the sale, and troubles

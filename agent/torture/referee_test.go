@@ -92,6 +92,13 @@ func TestReferee_Shouts(t *testing.T) {
 			api(e, "e", func(s *Stored) { s.State = "held" })
 		}},
 		{"a person was asked after a sale with a key", Unsettled, func(_ *Case, e *Evidence) { e.Asked["b"] = []Asked{{ID: "b", Kind: "sale"}} }},
+		{"a person was asked after a sale with a key, in a shift that went on", Unsettled, func(_ *Case, e *Evidence) {
+			e.Asked["b"] = []Asked{{ID: "b", Kind: "sale", Attempts: 1}}
+		}},
+		{"a person was asked about a sale by hand that nobody made", Unsettled, func(_ *Case, e *Evidence) {
+			e.Asked["d"] = []Asked{{ID: "d", Kind: "refund", Code: "rung_up_by_hand"}}
+			e.Ledger[3].Shift = 2
+		}},
 		{"refused without cause", Wrong, func(_ *Case, e *Evidence) {
 			api(e, "e", func(s *Stored) { s.State, s.Document.FiscalID = "refused", "" })
 			e.Ledger = e.Ledger[:3]
@@ -134,6 +141,15 @@ func TestReferee_WhatAPersonDecidedMayComeLater(t *testing.T) {
 	e.Asked["a"] = []Asked{{ID: "a", Kind: "cancel"}}
 	e.Ledger[0], e.Ledger[1] = e.Ledger[1], e.Ledger[0]
 	if v := Judge(c); v.Asked != 1 || len(v.Violations) > 0 {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestReferee_AKeyNeedNotBeKnownInTheNextShift(t *testing.T) {
+	c := sound()
+	c.Shops[0].Asked["e"] = []Asked{{ID: "e", Kind: "sale", Attempts: 1}}
+	c.Shops[0].Ledger[3].Shift = 2
+	if v := Judge(c); len(v.Violations) > 0 {
 		t.Errorf("%+v", v)
 	}
 }

@@ -14,6 +14,7 @@ type Result struct {
 	Median, Worst time.Duration // from yes to document, where no person was asked
 	Took          time.Duration
 	Questions     []Asked
+	History       map[string][]string // what the agent learned of each receipt
 }
 
 // OK says whether every promise was kept.
@@ -33,6 +34,9 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) 
 func (r Result) Print(w io.Writer) {
 	for _, x := range r.Violations {
 		fmt.Fprintf(w, "%s: %s\n", x.Sort, x.Text)
+		for _, text := range r.History[x.ID] {
+			fmt.Fprintf(w, "    %s\n", text)
+		}
 	}
 	reasons := map[string]int{}
 	for _, a := range r.Questions {
@@ -50,6 +54,7 @@ func (r Result) Print(w io.Writer) {
 
 // figures fills in how long settling took.
 func (r *Result) figures(c Case) {
+	r.History = c.Journal.History
 	asked := map[string]bool{}
 	for _, e := range c.Shops {
 		for id, list := range e.Asked {

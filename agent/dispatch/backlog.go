@@ -47,6 +47,14 @@ func (l *Loop) backlog(ctx context.Context) (journal bool, err error) {
 	byHand := foreign.documents
 	if foreign.shift == shift {
 		byHand -= known
+	} else if shift != "" && shift != noShift { // what was rung up before that one was closed
+		before, readable, err := l.counted(ctx, shift, shift)
+		if err != nil {
+			return false, err
+		}
+		if readable {
+			byHand += max(0, before-known)
+		}
 	}
 	switch {
 	case told && shift != "" && byHand > 0: // "": this is the first look
@@ -92,19 +100,28 @@ func (l *Loop) foreign(ctx context.Context) (o others, told bool, err error) {
 	case shift.ID == "":
 		return o, false, nil
 	}
+	n, told, err := l.counted(ctx, shift.ID, "")
+	return others{shift: shift.ID, documents: n}, told, err
+}
+
+// counted gives how many documents of a shift are not ours; by is how its report
+// is asked for, "" for the running one.
+func (l *Loop) counted(ctx context.Context, shift, by string) (n int, told bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.pace.Question)
 	defer cancel()
-	report, err := l.reg.XReport(ctx, "")
+	report, err := l.reg.XReport(ctx, by)
 	var f *register.Fault
 	switch {
 	case errors.As(err, &f) && f.Cause != register.Unreachable && f.Cause != register.Busy:
-		return o, false, nil // it has no such report for us: nothing to compare
+		return 0, false, nil // it has no such report for us: nothing to compare
 	case err != nil:
-		return o, false, err
+		return 0, false, err
+	case by != "" && report.Shift != "" && report.Shift != by:
+		return 0, false, nil // it tells of another shift
 	}
-	ours, err := l.journal.MadeIn(l.identity.Serial, shift.ID)
+	ours, err := l.journal.MadeIn(l.identity.Serial, shift)
 	if err != nil {
-		return o, false, err
+		return 0, false, err
 	}
 	all := 0
 	for _, s := range []register.Sum{
@@ -112,7 +129,7 @@ func (l *Loop) foreign(ctx context.Context) (o others, told bool, err error) {
 	} {
 		all += s.Count
 	}
-	return others{shift: shift.ID, documents: max(0, all-ours)}, true, nil
+	return max(0, all-ours), true, nil
 }
 
 // tooOld says whether a receipt has waited longer than the settings allow. What

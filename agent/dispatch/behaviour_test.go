@@ -62,6 +62,7 @@ func (s *shop) start() {
 			s.t.Error(err)
 		}
 	}(s.loop, s.ended)
+	synctest.Wait() // what is sold from here on comes in while it runs
 }
 
 func (s *shop) stop() { s.cancel(); <-s.ended }

@@ -15,14 +15,14 @@ import (
 // conclusion, in this order.
 func (l *Loop) deliver(ctx context.Context, s receipt.Stored, parent *receipt.Stored) (time.Duration, error) {
 	if l.tooOld(s) {
-		return 0, l.journal.Hold(s.Seq, receipt.Reason{Code: register.WhyTooOld})
+		return 0, l.leave(s, receipt.Reason{Code: register.WhyTooOld})
 	}
 	// Everything that can be wrong with the receipt itself is found before
 	// anything is sent: after a document is made nothing may fail.
 	request, err := l.prepare(s, parent)
 	if err != nil {
 		l.log.Warn("register cannot make this receipt: a person must decide", "receipt", s.ID, "error", err)
-		return 0, l.journal.Hold(s.Seq, receipt.Reason{Code: register.WhyCannotMake, Detail: err.Error()})
+		return 0, l.leave(s, receipt.Reason{Code: register.WhyCannotMake, Detail: err.Error()})
 	}
 	baseline, err := l.baseline(ctx, s.Kind)
 	if err != nil {
@@ -50,6 +50,15 @@ func (l *Loop) deliver(ctx context.Context, s receipt.Stored, parent *receipt.St
 	o := l.reg.Send(sending, request)
 	crash.Point(crash.AnswerRead)
 	return l.judge(s, a, o)
+}
+
+// leave leaves a waiting receipt to a person, unless one took it back in this
+// very moment.
+func (l *Loop) leave(s receipt.Stored, why receipt.Reason) error {
+	if err := l.journal.Hold(s.Seq, why); !errors.Is(err, receipt.ErrMove) {
+		return err
+	}
+	return nil
 }
 
 func (l *Loop) prepare(s receipt.Stored, parent *receipt.Stored) (register.Request, error) {
@@ -213,8 +222,9 @@ func (l *Loop) paper(ctx context.Context) (time.Duration, error) {
 	case o.Verdict == register.Made:
 		l.recovered()
 		return 0, l.journal.Printed(s.Seq)
-	case o.Verdict == register.Refused && o.Cause != register.Paper && o.Cause != register.Busy:
-		// It never will; the document is fiscal all the same, and others wait.
+	case o.Cause != register.Paper && o.Cause != register.Busy && !unreachable(orFault(o, register.Other)):
+		// It never will, or says nothing of it; the document is fiscal all the
+		// same, and others wait.
 		l.log.Warn("register does not print a copy", "receipt", s.ID, "answer", said(o))
 		l.spoiled = s.Seq
 		return 0, nil

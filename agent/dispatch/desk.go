@@ -267,8 +267,17 @@ func (l *Loop) openShift(ctx context.Context, cashier, who string) error {
 	if o.Verdict != register.Made && o.Cause != register.ShiftOpen {
 		return orFault(o, register.Other)
 	}
-	l.log.Info("shift opened", "by", who)
-	return l.journal.ShiftOpened(l.id, l.lastShift().ID, who)
+	if err := l.look(ctx); err != nil { // the register gives the new shift its id
+		return errors.Join(err, l.journal.ShiftOpened(l.id, "", who))
+	}
+	id := l.lastShift().ID
+	l.log.Info("shift opened", "by", who, "shift", id)
+	if o.Verdict == register.Made && id != "" { // nobody has rung up anything in it yet
+		if err := l.journal.SetForeign(l.id, id, 0); err != nil {
+			return err
+		}
+	}
+	return l.journal.ShiftOpened(l.id, id, who)
 }
 
 // closeShift closes the shift. An answer that was lost is settled by looking:

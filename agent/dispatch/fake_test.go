@@ -31,6 +31,7 @@ type device struct {
 	deadTill time.Time
 	hand     bool             // people ring up by hand now and then
 	lost     func(key string) // what happens with the next document, whose answer is lost
+	noCopies bool             // it does not print any, and does not say why
 	forgets  bool             // it knows a key only in the shift in which it came
 	expired  bool             // its shift is over 24 hours old
 	sends    map[string]int
@@ -226,15 +227,18 @@ func (d *device) CloseShift(context.Context, string) (register.Report, register.
 	return r, register.Outcome{Verdict: register.Made}
 }
 
-func (d *device) XReport(context.Context, string) (register.Report, error) {
+func (d *device) XReport(_ context.Context, shift string) (register.Report, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.dead(); err != nil {
 		return register.Report{}, err
 	}
-	r := register.Report{Shift: d.shift.ID}
+	if shift == "" {
+		shift = d.shift.ID
+	}
+	r := register.Report{Shift: shift}
 	for _, e := range d.ledger {
-		if e.shift == d.shift.ID {
+		if e.shift == shift {
 			r.Sales.Count++
 		}
 	}
@@ -244,6 +248,9 @@ func (d *device) XReport(context.Context, string) (register.Report, error) {
 func (d *device) Reprint(_ context.Context, doc receipt.Document) register.Outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.noCopies {
+		return register.Outcome{Verdict: register.Unknown, Cause: register.Other, Code: "5"}
+	}
 	if d.noPaper && d.chance(0.5) {
 		return register.Outcome{Verdict: register.Unknown, Cause: register.Paper}
 	}

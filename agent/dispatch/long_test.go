@@ -104,3 +104,31 @@ func TestLoop_WaitsForASlowDocumentThatOnlyCountersTell(t *testing.T) {
 		}
 	})
 }
+
+func TestLoop_HoldsWhatWaitedWhenSomeoneRangUpByHandAndClosedTheShift(t *testing.T) {
+	inShop(t, nil, func(s *shop) {
+		s.is(s.sell(), receipt.Fiscal, "")
+		s.away(10 * time.Minute)
+		id := s.sell()
+		s.rungUpByHand()
+		s.d.mu.Lock()
+		s.d.shifts++
+		s.d.shift.ID = "by hand"
+		s.d.mu.Unlock()
+		time.Sleep(11 * time.Minute)
+		s.is(id, receipt.Held, register.WhyRangByHand)
+	})
+}
+
+// A copy is worth less than the guests who wait.
+func TestLoop_SellsThoughTheRegisterPrintsNoCopies(t *testing.T) {
+	inShop(t, nil, func(s *shop) {
+		s.is(s.sell(), receipt.Fiscal, "")
+		s.d.mu.Lock()
+		s.d.noPaper, s.d.noCopies = true, true
+		s.d.mu.Unlock()
+		s.sell()
+		time.Sleep(time.Minute)
+		s.is(s.sell(), receipt.Fiscal, "")
+	})
+}

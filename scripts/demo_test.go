@@ -1,0 +1,212 @@
+// Package scripts_test runs what the README and the demo print, as a reader
+// would.
+package scripts_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// output collects what a program prints, and can be looked at meanwhile.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// run starts a script with its temporary folder in ours, so that what it leaves
+// behind is seen.
+func run(t *testing.T, name string, args ...string) (*exec.Cmd, *output, string) {
+	t.Helper()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Fatal("curl is missing: apt-get install curl")
+	}
+	tmp := t.TempDir()
+	out := &output{}
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "TERM=dumb")
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, out, tmp
+}
+
+func nothingLeft(t *testing.T, tmp string) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(tmp, "ekassa-demo*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, c := range commands {
+		if line, err := os.ReadFile(c); err == nil && bytes.Contains(line, []byte(tmp)) {
+			t.Errorf("still running: %s", bytes.ReplaceAll(line, []byte{0}, []byte(" ")))
+		}
+	}
+}
+
+// TestDemo_ItsLinesWorkAsPrinted starts the demo, runs what it says to try, and
+// ends it with Ctrl-C.
+func TestDemo_ItsLinesWorkAsPrinted(t *testing.T) {
+	demo, out, tmp := run(t, "./demo", "--limit", "3")
+	ended := make(chan error, 1)
+	go func() { ended <- demo.Wait() }()
+	t.Cleanup(func() { _ = demo.Process.Signal(syscall.SIGTERM) })
+	for deadline := time.Now().Add(5 * time.Minute); !strings.Contains(out.String(), "Ctrl-C ends"); time.Sleep(100 * time.Millisecond) {
+		select {
+		case err := <-ended:
+			t.Fatalf("the demo ended: %v\n%s", err, out)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the demo is not up: %s", out)
+		}
+	}
+	rule := strings.Repeat("-", 80)
+	parts := strings.Split(out.String(), rule)
+	if len(parts) != 3 {
+		t.Fatalf("no script between two rules: %s", out)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	tries := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", parts[1])
+	tries.Dir = ".."
+	said, err := tries.CombinedOutput()
+	if err != nil {
+		t.Errorf("what to try: %v", err)
+	}
+	if got := len(regexp.MustCompile(`(?m)^\{"id":"try-1".*"state":"fiscal"`).FindAll(said, -1)); got != 3 {
+		t.Errorf("try-1 was fiscal %d times, want 3", got)
+	}
+	if ids := regexp.MustCompile(`"id":"try-1".*?"fiscal_id":"(\w+)"`).FindAllSubmatch(said, -1); len(ids) == 3 && !bytes.Equal(ids[0][1], ids[2][1]) {
+		t.Errorf("try-1 has two fiscal ids: %s, %s", ids[0][1], ids[2][1])
+	}
+	for _, want := range []string{
+		`{"id":"try-2"`, `5 receipts: 5 told yes, `, `"id":"out-w1-000005"`, `"state":"waiting"`,
+		`{"receipts":[]}`, // none waits after the kill
+		`"sales":{"count":11,`,
+	} {
+		if !bytes.Contains(said, []byte(want)) {
+			t.Errorf("what to try did not print %s", want)
+		}
+	}
+	if token, err := filepath.Glob(filepath.Join(tmp, "ekassa-demo*", "token")); err != nil || len(token) != 1 {
+		t.Errorf("no token file: %v", err)
+	} else if secret, err := os.ReadFile(token[0]); err != nil || strings.Contains(out.String(), strings.TrimSpace(string(secret))) {
+		t.Errorf("the token was printed, or cannot be read: %v", err)
+	}
+	if err := demo.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Ctrl-C: %v", err)
+	}
+	nothingLeft(t, tmp)
+	if t.Failed() {
+		t.Logf("the demo:\n%s\nwhat to try:\n%s", out, said)
+	}
+}
+
+// TestDemo_FailsPlainly where a port is taken: one line that names it, exit code
+// 1, and nothing left.
+func TestDemo_FailsPlainly(t *testing.T) {
+	demo, out, tmp := run(t, "./demo", "--once", "--port", "1", "--register-port", "99999")
+	err := demo.Wait()
+	if demo.ProcessState.ExitCode() != 1 || !strings.Contains(out.String(), "demo: failed: take port 99999") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	nothingLeft(t, tmp)
+}
+
+// free gives an address on loopback that nobody has.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// TestReadme_ItsCommandsWork runs the README's blocks of commands, top to
+// bottom, in one shell and in a copy of the source. Only the ports are others.
+func TestReadme_ItsCommandsWork(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	for _, name := range []string{"agent", "cloud"} {
+		if err := os.CopyFS(filepath.Join(folder, name), os.DirFS(filepath.Join("..", name))); err != nil && !errors.Is(err, fs.ErrExist) {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		data, err := os.ReadFile(filepath.Join("..", name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(folder, name), data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var script strings.Builder
+	script.WriteString("trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n")
+	for _, block := range regexp.MustCompile("(?s)```(sh|yaml)\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		switch lang, text := block[1], block[2]; {
+		case strings.HasPrefix(text, "scripts/"): // the two commands themselves
+		case lang == "yaml":
+			script.WriteString("cat > agent.yaml <<'END'\n" + text + "END\n")
+		default:
+			script.WriteString(text)
+		}
+	}
+	ports := strings.NewReplacer("127.0.0.1:8787", free(t), "127.0.0.1:8008", free(t))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", ports.Replace(script.String()))
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false")
+	cmd.WaitDelay = time.Second
+	var out output
+	cmd.Stdout, cmd.Stderr = io.Writer(&out), &out
+	err = cmd.Run()
+	if err != nil {
+		t.Errorf("%v", err)
+	}
+	for _, want := range []string{`"state":"fiscal"`, `"status":"ok"`, "kassa-1: ", "3 receipts: 3 told yes, 3 fiscal"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the README's commands did not print %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("%s\n%s", script.String(), out.String())
+	}
+}

@@ -34,8 +34,7 @@ type ailment struct {
 }
 
 var (
-	both    = []simulator.Edition{simulator.New, simulator.Classic}
-	classic = both[1:]
+	both = []simulator.Edition{simulator.New, simulator.Classic}
 )
 
 func one(name string, more ...simulator.Fault) []simulator.Fault {

@@ -120,7 +120,6 @@ type counter struct {
 	advance []body // prepayments not spent yet
 	credit  []body // credit sales not paid yet
 	drawer  int64  // cash that is certainly there
-	at      time.Time
 }
 
 func (c *counter) next() {

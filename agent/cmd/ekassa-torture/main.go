@@ -70,9 +70,9 @@ func hasty() *cobra.Command {
 	return cmd
 }
 
-// tools finds the programs beside this one, and makes a folder for the run.
+// tools finds the programs beside this one.
 type tools struct {
-	bin, dir   string
+	bin        string
 	production bool
 }
 

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -175,7 +177,32 @@ func (s *shop) serve(o agent.Options) (stop func()) {
 func (s *shop) till() *tilltest.Client {
 	c := tilltest.New(s, "http://"+s.listen, s.token)
 	c.Language = "en"
+	c.Doer = heard
 	return c
+}
+
+// heard notes which answers tills have got from which routes.
+var heard = &ear{got: map[string]bool{}}
+
+type ear struct {
+	mu  sync.Mutex
+	got map[string]bool // "GET /v1/receipts/{id} 200"
+}
+
+var ids = regexp.MustCompile(`^/v1/(receipts|registers|cash)/([^/]+)`)
+
+func (e *ear) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil {
+		path := r.URL.Path
+		if m := ids.FindStringSubmatch(path); m != nil && (m[1] != "cash" || m[2] != "deposit" && m[2] != "withdraw") {
+			path = "/v1/" + m[1] + "/{id}" + strings.TrimPrefix(path, m[0])
+		}
+		e.mu.Lock()
+		e.got[fmt.Sprintf("%s %s %d", r.Method, path, response.StatusCode)] = true
+		e.mu.Unlock()
+	}
+	return response, err
 }
 
 // stored is a receipt as the till is told of it.

@@ -52,7 +52,7 @@ func BenchmarkJourney(b *testing.B) {
 			}
 			receipts := float64(commits / 3)
 			b.ReportMetric(float64(size(path+"-wal")-before)/receipts, "log-B/receipt")
-			file := count(b, j, `SELECT (SELECT page_count FROM pragma_page_count) * 1024`)
+			file := count(b, j, `SELECT (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)`)
 			b.ReportMetric(float64(file)/receipts, "file-B/receipt")
 		})
 	}

@@ -42,10 +42,12 @@ const (
 
 	// applicationID marks a file as ours: "ekas".
 	applicationID = 0x656b6173
-	// pageSize is small, since a receipt's journey is many small commits and
-	// each writes whole pages: a third of the bytes on the SD card that SQLite's
-	// own 4096 would make (BenchmarkJourney).
-	pageSize = 1024
+	// pageSize is SQLite's smallest, since a receipt's journey is many small
+	// commits and each writes whole pages.
+	pageSize = 512
+	// walCheckpoint is the pages in the write-ahead log, some 4 MB, after which
+	// they go into the database; by then many have been written over.
+	walCheckpoint = 8000
 	// walLimit bounds the write-ahead log that stays on disk.
 	walLimit = 8 << 20
 )

@@ -29,7 +29,7 @@ func TestOpen_KeepsWhatThePromisesRestOn(t *testing.T) {
 	}
 	want := map[string]string{
 		"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "recursive_triggers": "1", "busy_timeout": "5000",
-		"page_size": "1024", "journal_size_limit": "8388608",
+		"page_size": "512", "wal_autocheckpoint": "8000", "journal_size_limit": "8388608",
 	}
 	look := func(when string) {
 		t.Helper()

@@ -250,8 +250,9 @@ func (w *writer) connect() error {
 	if err != nil {
 		return fmt.Errorf("connect to write: %w", err)
 	}
-	// The one option that the connection string cannot hold.
-	if _, err := conn.ExecContext(context.Background(), fmt.Sprintf(`PRAGMA journal_size_limit = %d`, walLimit)); err != nil {
+	// The options that the connection string cannot hold.
+	bounds := fmt.Sprintf(`PRAGMA journal_size_limit = %d; PRAGMA wal_autocheckpoint = %d`, walLimit, walCheckpoint)
+	if _, err := conn.ExecContext(context.Background(), bounds); err != nil {
 		return errors.Join(fmt.Errorf("bound the write-ahead log: %w", err), conn.Close())
 	}
 	w.conn, w.statements = conn, map[string]*sql.Stmt{}

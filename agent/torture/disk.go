@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -39,8 +40,26 @@ func newDisk(dir, fs string) (*disk, error) {
 // on mounts it, which replays the file system's log.
 func (d *disk) on() error { return tool("mount", "-o", "loop", d.image, d.mount) }
 
-// off unmounts it; nobody may have files open there.
-func (d *disk) off() error { return tool("umount", d.mount) }
+// off unmounts it; nobody may have files open there. It waits until nobody has it
+// any more: a mount namespace that was made meanwhile on this machine has a copy of
+// every mount, and while one lives the next mount would only find the dead one again.
+func (d *disk) off() error {
+	if err := tool("umount", d.mount); err != nil {
+		return err
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		out, err := exec.Command("losetup", "-j", d.image).Output()
+		if err != nil {
+			return fmt.Errorf("look for the loop device of %s: %w", d.image, err)
+		}
+		if len(bytes.TrimSpace(out)) == 0 {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("unmount %s: somebody keeps it: %s", d.mount, bytes.TrimSpace(out))
+		}
+	}
+}
 
 // goingDown is the shutdown call of ext4 and xfs, and noLogFlush how: nothing
 // that is not on the disk yet gets there.

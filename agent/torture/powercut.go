@@ -141,7 +141,7 @@ func (s *shop) cut(ctx context.Context, d *disk, after time.Duration) (counts []
 	}
 	time.Sleep(after)
 	for _, t := range s.tills { // before the cut, never after it
-		counts = append(counts, t.count())
+		counts = append(counts, t.mark())
 	}
 	err = d.cut()
 	closed()

@@ -58,6 +58,7 @@ type till struct {
 	tried bool     // the next one was sent at least once
 	wrong []string // answers that no till should get
 
+	marked int             // how many of wrong there were before a power cut
 	closed map[string]bool // drawer cash that needs no more asking
 }
 
@@ -294,12 +295,20 @@ func (t *till) receipts(ctx context.Context, states string) (all []Stored, err e
 	}
 }
 
-// back forgets what was told after the first n receipts, since a power cut came
-// in between: those are posted again.
+// mark is called before a power cut, and gives how many receipts were told yes.
+func (t *till) mark() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.marked = len(t.wrong)
+	return len(t.told)
+}
+
+// back forgets what was answered after the mark, by an agent whose disk was being
+// taken away: those receipts are posted again.
 func (t *till) back(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.told, t.next, t.tried = t.told[:n], n, true
+	t.told, t.next, t.tried, t.wrong = t.told[:n], n, true, t.wrong[:t.marked]
 }
 
 func (t *till) count() int {

@@ -53,12 +53,9 @@ func (l *Loop) ask(ctx context.Context, do func(ctx context.Context) error) erro
 	case <-ctx.Done():
 		return &register.Fault{Cause: register.Busy, Err: ctx.Err()}
 	}
-	select {
-	case err := <-a.done:
-		return err
-	case <-ctx.Done():
-		return &register.Fault{Cause: register.Busy, Err: ctx.Err()}
-	}
+	// Once taken it is done to its end, which the pace bounds; whoever asked
+	// must not read its results before.
+	return <-a.done
 }
 
 // Desk is where people and tills ask for things at their registers.

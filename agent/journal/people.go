@@ -88,6 +88,13 @@ func (t *tx) fromPaper(s *receipt.Stored, d receipt.Document) error {
 			return err
 		}
 	}
+	if d.Shift == "" && s.Attempts > 0 { // counted with ours when the shift's documents are
+		err := t.QueryRow(`SELECT coalesce(json_extract(baseline, '$.shift.id'), '') FROM attempt WHERE seq = ? AND number = ?`,
+			s.Seq, s.Attempts).Scan(&d.Shift)
+		if err != nil {
+			return err
+		}
+	}
 	if d.At.IsZero() {
 		d.At = t.now
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ekassa/agent/receipt"
+	"ekassa/agent/register"
 	"ekassa/agent/texts"
 )
 
@@ -70,7 +71,7 @@ func split(s string, separator byte) (parts []string) {
 // up, the till has gone, or we are stopping. The receipt is in the journal
 // already, so nothing that goes wrong here is the till's concern.
 func (a *api) await(r *request, s receipt.Stored, wait time.Duration) receipt.Stored {
-	if wait <= 0 || s.State.Final() {
+	if wait <= 0 || s.State.Final() || a.longAway(s) {
 		return s
 	}
 	changed, stop := a.Journal.Watch(s.Terminal, s.ID)
@@ -98,6 +99,21 @@ func (a *api) await(r *request, s receipt.Stored, wait time.Duration) receipt.St
 			up = true
 		}
 	}
+}
+
+// away is how long a register must not have answered for tills to stop waiting
+// for it: a queue at the till is worth more than the small chance.
+const away = 10 * time.Second
+
+// longAway says whether the receipt's register is known to be out of reach, and
+// not just since a moment ago.
+func (a *api) longAway(s receipt.Stored) bool {
+	for _, x := range a.Desk.Registers(s.Terminal) {
+		if x.ID == s.Register && (x.Link == register.LinkDown || x.Link == register.LinkMissing || x.Link == register.LinkWrong) {
+			return time.Since(x.SeenAt) > away
+		}
+	}
+	return false
 }
 
 // waitFor reads the preference and notes on the answer that it is honoured.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ekassa/agent/receipt"
+	"ekassa/agent/register"
 )
 
 // later does something when the bubble's clock has come so far.
@@ -65,6 +66,20 @@ func TestAWaitThatRunsOutIsStillAYes(t *testing.T) {
 					t.Errorf("took %v, want %v", time.Since(began), took)
 				}
 			})
+		})
+	}
+}
+
+func TestNobodyWaitsForARegisterThatHasLongBeenAway(t *testing.T) {
+	for away, waits := range map[time.Duration]bool{time.Second: true, time.Minute: false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newShop(t)
+			s.desk.registers[0].Link, s.desk.registers[0].SeenAt = register.LinkDown, time.Now().Add(-away)
+			began := time.Now()
+			s.Post("/v1/receipts", sale("a-1"), "Prefer: wait=3").Want(http.StatusAccepted)
+			if waited := time.Since(began) > 0; waited != waits {
+				t.Errorf("away for %v: waited is %v, want %v", away, waited, waits)
+			}
 		})
 	}
 }

@@ -33,9 +33,7 @@ type ailment struct {
 	also    func(t *testing.T, sim *simulator.Simulator) // what else must be true at the end
 }
 
-var (
-	both = []simulator.Edition{simulator.New, simulator.Classic}
-)
+var both = []simulator.Edition{simulator.New, simulator.Classic}
 
 func one(name string, more ...simulator.Fault) []simulator.Fault {
 	f := simulator.Fault{Name: name, Route: "/sale", Times: 1}

@@ -66,7 +66,7 @@ const (
 	WhyCannotTell    = "outcome_unknown"     // the register cannot tell: a person decides
 	WhySupplier      = "supplier_needed"     // Detail: the register's code and words
 	WhyRangByHand    = "rung_up_by_hand"     // documents appeared that are not ours
-	WhyAskFirst      = "ask_first"        // the settings want a person's word for what waited
+	WhyAskFirst      = "ask_first"           // the settings want a person's word for what waited
 	WhyTooOld        = "too_old"             // waited longer than offline.replay_within
 	WhyNotFiscal     = "not_fiscal"          // kept here by the till's or the settings' word
 	WhyPerson        = "by_person"           // Detail: who and why

@@ -75,6 +75,7 @@ type bench struct {
 	agent, sim string // binaries
 	dir        string // of this run, removed at its end
 	week       [][]byte
+	acceptKB   float64 // written to the disk for one yes
 }
 
 // count is n, or little in a quick run.

@@ -246,15 +246,9 @@ func (t *till) list(ctx context.Context, states string) (all []Stored, err error
 	if all, err = t.receipts(ctx, states); err != nil {
 		return nil, err
 	}
-	t.mu.Lock()
-	told := t.told
-	t.mu.Unlock()
-	for _, x := range told {
-		if x.Path == "/v1/receipts" || states != "" && t.isClosed(x.ID) {
-			continue
-		}
+	for _, id := range t.cash(states == "") {
 		var s Stored
-		err := t.get(ctx, "/v1/cash/"+x.ID, &s)
+		err := t.get(ctx, "/v1/cash/"+id, &s)
 		if errors.Is(err, errAnswer) {
 			continue // it does not know it: the referee will miss it
 		}
@@ -263,7 +257,7 @@ func (t *till) list(ctx context.Context, states string) (all []Stored, err error
 		}
 		if s.State == "fiscal" {
 			t.mu.Lock()
-			t.closed[x.ID] = true
+			t.closed[id] = true
 			t.mu.Unlock()
 		}
 		if states == "" || strings.Contains(","+states+",", ","+s.State+",") {
@@ -273,10 +267,16 @@ func (t *till) list(ctx context.Context, states string) (all []Stored, err error
 	return all, nil
 }
 
-func (t *till) isClosed(id string) bool {
+// cash gives the ids of drawer cash: all, or those that are not final yet.
+func (t *till) cash(all bool) (ids []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.closed[id]
+	for n := range t.told {
+		if o := &t.told[n].Order; o.Path != "/v1/receipts" && (all || !t.closed[o.ID]) {
+			ids = append(ids, o.ID)
+		}
+	}
+	return ids
 }
 
 func (t *till) receipts(ctx context.Context, states string) (all []Stored, err error) {

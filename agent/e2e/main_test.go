@@ -103,6 +103,11 @@ func startCmd(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.out, &p.err
+	cmd.WaitDelay = 5 * time.Second // a grandchild may hold the pipes
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // tests that hang are ended without their cleanup
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -70,8 +70,9 @@ func (w *swallower) Lookup(ctx context.Context, r register.Request) register.Evi
 // A document that a person is being asked about is not one that staff rang up
 // by hand: what waits is not asked about as well. A further one is.
 func TestLoop_ADocumentInDoubtIsNotAlsoOneRungUpByHand(t *testing.T) {
-	for _, byHand := range []bool{false, true} {
-		t.Run(fmt.Sprint("by hand ", byHand), func(t *testing.T) {
+	for _, x := range []struct{ answered, byHand bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
+		byHand := x.byHand
+		t.Run(fmt.Sprintf("%+v", x), func(t *testing.T) {
 			dir := t.TempDir()
 			synctest.Test(t, func(t *testing.T) {
 				j, err := journal.Open(dir, time.Now)
@@ -112,6 +113,14 @@ func TestLoop_ADocumentInDoubtIsNotAlsoOneRungUpByHand(t *testing.T) {
 				accept(cash, f)
 				time.Sleep(time.Minute)
 				state("c-1", receipt.Held)
+				if x.answered {
+					w.mu.Lock()
+					paper := receipt.Document{FiscalID: w.ledger[len(w.ledger)-1].id}
+					w.mu.Unlock()
+					if _, err := j.Resolve("till-1", "c-1", receipt.Decision{Verdict: receipt.WasMade, Who: "Aysel", Why: "it is on paper", Document: &paper}); err != nil {
+						t.Fatal(err)
+					}
+				}
 
 				w.mu.Lock()
 				w.deadTill = time.Now().Add(10 * time.Minute)

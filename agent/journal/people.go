@@ -95,6 +95,13 @@ func (t *tx) fromPaper(s *receipt.Stored, d receipt.Document) error {
 			return err
 		}
 	}
+	if d.Shift != "" { // it was among those that were not known to be ours; left there, it would hide one rung up by hand
+		_, err := t.run(`UPDATE pairing SET foreign_documents = max(0, foreign_documents - 1)
+			WHERE register = ? AND serial = ? AND foreign_shift = ?`, s.Register, d.RegisterSerial, d.Shift)
+		if err != nil {
+			return err
+		}
+	}
 	if d.At.IsZero() {
 		d.At = t.now
 	}

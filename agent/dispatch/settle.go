@@ -76,9 +76,7 @@ func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt)
 	if found == cannotTell {
 		l.log.Warn("the register cannot tell: a person must decide", "receipt", s.ID, "text", text)
 		c := cannotTellWhy(text)
-		if doubtful(s.Kind, a.Baseline, now) {
-			c.InDoubt = now.Shift.ID
-		}
+		c.InDoubt = l.inDoubt(asking, s.Kind, a.Baseline, now)
 		return 0, l.journal.Conclude(a, c)
 	}
 	l.log.Info("settled: the register made nothing, sending again", "receipt", s.ID, "attempt", a.Number)
@@ -90,14 +88,24 @@ func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt)
 	return l.fail(&register.Fault{Cause: register.Busy, Text: fmt.Sprintf("%d attempts came to nothing", a.Number)}), err
 }
 
-// doubtful says whether the shift has one document more than is known to be
-// ours: the one that a person is now being asked about. Were that not noted, the
-// next look for what was rung up by hand would ask about everything that waits
-// as well. Of a sale it is not, since it is sales that people ring up by hand;
-// nor of anything whose own counter stood still.
-func doubtful(kind receipt.Kind, then, now register.Baseline) bool {
-	return then.Counted && now.Counted && sameShift(then.Shift, now.Shift) && kind != receipt.Sale &&
-		now.Count.Of(kind) > then.Count.Of(kind)
+// inDoubt names the shift that has one document more than is known to be ours:
+// the one that a person is now being asked about; "" for none. Were that not
+// noted, the next look for what was rung up by hand would ask about everything
+// that waits as well. Of a sale it is not, since it is sales that people ring up
+// by hand; nor of anything whose own counter stood still.
+func (l *Loop) inDoubt(ctx context.Context, kind receipt.Kind, then, now register.Baseline) string {
+	if kind == receipt.Sale || !then.Counted || !then.Shift.Open {
+		return ""
+	}
+	counted, count := now.Counted, now.Count
+	if !sameShift(then.Shift, now.Shift) { // closed meanwhile: its report tells what it came to
+		report, err := l.reg.XReport(ctx, then.Shift.ID)
+		counted, count = err == nil && report.Shift == then.Shift.ID, report.Count()
+	}
+	if !counted || count.Of(kind) <= then.Count.Of(kind) {
+		return ""
+	}
+	return then.Shift.ID
 }
 
 // unanswered says whether the question itself did not get through, so that it

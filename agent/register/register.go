@@ -191,6 +191,14 @@ type Report struct {
 	Raw      []byte        `json:"-"` // the register's answer, verbatim
 }
 
+// Count is how many documents of each kind the report has.
+func (r Report) Count() Count {
+	return Count{
+		Sale: r.Sales.Count, Refund: r.Refunds.Count, Cancel: r.Cancels.Count, Prepayment: r.Prepaid.Count,
+		CreditPayment: r.Credit.Count, Correction: r.Correct.Count, Deposit: r.In.Count, Withdrawal: r.Out.Count,
+	}
+}
+
 // Sum is one group of a report.
 type Sum struct {
 	Count   int           `json:"count"`

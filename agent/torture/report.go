@@ -30,9 +30,16 @@ func (r Result) Line() string {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }
 
+// mostShown keeps one cause with a thousand effects readable.
+const mostShown = 60
+
 // Print writes what went wrong receipt by receipt, and what people were asked.
 func (r Result) Print(w io.Writer) {
-	for _, x := range r.Violations {
+	for n, x := range r.Violations {
+		if n == mostShown {
+			fmt.Fprintf(w, "… and %d more\n", len(r.Violations)-n)
+			break
+		}
 		fmt.Fprintf(w, "%s: %s\n", x.Sort, x.Text)
 		for _, text := range r.History[x.ID] {
 			fmt.Fprintf(w, "    %s\n", text)

@@ -161,7 +161,7 @@ func loops(s wire.Settings, f *discovery.Finder, zone *time.Location, j *journal
 					Register: r.ID, Protocol: r.Driver, Serial: w.Serial, Fixed: r.Address, Last: w.Last,
 					Except: others, Prove: driver.prove, ByHand: w.Urgent,
 				})
-				return found.Addr, whyNotFound(err)
+				return found.Addr, whyNotFound(err, r.Address.IsValid())
 			},
 			Dial: driver.dial,
 		}, j, o.Pace, time.Now, o.Log))
@@ -169,8 +169,9 @@ func loops(s wire.Settings, f *discovery.Finder, zone *time.Location, j *journal
 	return list, nil
 }
 
-// whyNotFound gives discovery's errors the words that people are shown.
-func whyNotFound(err error) error {
+// whyNotFound gives discovery's errors the words that people are shown. A
+// register whose address is set is not missing: it does not answer there.
+func whyNotFound(err error, fixed bool) error {
 	var wrong *discovery.WrongRegister
 	switch {
 	case err == nil:
@@ -179,7 +180,7 @@ func whyNotFound(err error) error {
 		return &register.Fault{Cause: register.WrongRegister, Text: wrong.Got, Err: err}
 	case errors.Is(err, discovery.ErrNotSigned):
 		return &register.Fault{Cause: register.Credentials, Err: err}
-	case errors.Is(err, discovery.ErrNotFound):
+	case errors.Is(err, discovery.ErrNotFound) && !fixed:
 		return &register.Fault{Cause: register.Missing, Err: err}
 	}
 	return &register.Fault{Cause: register.Unreachable, Err: err}

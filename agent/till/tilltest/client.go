@@ -237,6 +237,10 @@ func ValidDocument() error {
 	return err
 }
 
+// validating: the validator renders the document's schemas as it goes, and
+// races with itself in this.
+var validating sync.Mutex
+
 // check holds an answer against the document; and a request that was honoured,
 // so that the document is not stricter than the server.
 func (c *Client) check(r *http.Request, response *http.Response, body []byte) {
@@ -259,6 +263,8 @@ func (c *Client) check(r *http.Request, response *http.Response, body []byte) {
 	if asked.Method == http.MethodHead {
 		return // has no body to check
 	}
+	validating.Lock()
+	defer validating.Unlock()
 	_, faults := v.ValidateHttpResponse(asked, &got)
 	if response.StatusCode < 300 {
 		_, more := v.ValidateHttpRequestSync(asked)

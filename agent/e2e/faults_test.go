@@ -120,13 +120,13 @@ var ailments = []ailment{
 	{
 		name: "it hangs up at once", seen: receipt.Waiting, reason: "register_unreachable", sent: 1,
 		impair: func(_ *testing.T, sim *simulator.Simulator) {
-			sim.Arm(simulator.Fault{Name: simulator.Unreachable, MS: 6000})
+			sim.Arm(simulator.Fault{Name: simulator.Unreachable, MS: 2500})
 		},
 	},
 	{
 		name: "nobody listens", seen: receipt.Waiting, reason: "register_unreachable", sent: 1,
 		impair: func(_ *testing.T, sim *simulator.Simulator) {
-			sim.Arm(simulator.Fault{Name: simulator.RefuseConnection, MS: 6000})
+			sim.Arm(simulator.Fault{Name: simulator.RefuseConnection, MS: 2500})
 		},
 	},
 

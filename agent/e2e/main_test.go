@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,6 +30,15 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	agentBinary, simBinary = filepath.Join(folder, "ekassa-agent"), filepath.Join(folder, "ekassa-sim")
+	// Most of these tests wait most of the time, for a register or a till.
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", "6"); err != nil {
+			panic(err) // the flag is testing's
+		}
+	}
 	code := m.Run()
 	os.RemoveAll(folder)
 	os.Exit(code)

@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
@@ -15,12 +18,42 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ekassa/agent"
+	"ekassa/agent/config"
+	"ekassa/agent/dispatch"
 )
 
 // The programs under test, built once for a run of the tests.
 var agentBinary, simBinary string
 
+// impatient names the configuration of which this very binary is the agent.
+const impatient = "EKASSA_E2E_IMPATIENT"
+
+// beAgent is ekassa-agent run with less patience. A register that has no key to
+// ask for is given a minute and a half before its silence proves anything; the
+// tests have not so much time for each kill.
+func beAgent(file string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	cfg, err := config.Load(file)
+	if err == nil {
+		pace := dispatch.DefaultPace
+		pace.Document = 4 * time.Second
+		err = agent.Run(ctx, cfg, agent.Options{Log: log, Pace: pace})
+	}
+	if err != nil {
+		log.Error("failed", "error", err)
+		return 1
+	}
+	return 0
+}
+
 func TestMain(m *testing.M) {
+	if file := os.Getenv(impatient); file != "" {
+		os.Exit(beAgent(file))
+	}
 	folder, err := os.MkdirTemp("", "ekassa-e2e")
 	if err == nil {
 		err = errors.Join(os.Chmod(folder, 0o755), build(folder)) // other users start them too

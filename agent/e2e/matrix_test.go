@@ -147,7 +147,7 @@ func cell(t *testing.T, binary string, edition simulator.Edition, point string, 
 	if x.between != nil {
 		x.between(t, kassa)
 	}
-	s.run()
+	s.runFor(edition)
 	<-sold
 	sell("after")
 	if x.after != nil {

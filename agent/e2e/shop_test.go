@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -127,6 +128,24 @@ func (s *shop) run() *process {
 	return p
 }
 
+// runFor runs the agent for a register of that edition: an impatient one where
+// the register knows no keys.
+func (s *shop) runFor(edition simulator.Edition) *process {
+	s.Helper()
+	if edition == simulator.New {
+		return s.run()
+	}
+	self, err := os.Executable()
+	if err != nil {
+		s.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), impatient+"="+s.file)
+	p := startCmd(s, cmd)
+	p.says(&p.err, `msg=ready listen=(\S+)`)
+	return p
+}
+
 // serve runs the agent within the test, as impatient as the options say, and
 // gives what ends it. It ends with the test at the latest.
 func (s *shop) serve(o agent.Options) (stop func()) {
@@ -149,6 +168,7 @@ func (s *shop) serve(o agent.Options) (stop func()) {
 		}
 		stopped = true
 		cancel()
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections() // a till would try again
 		select {
 		case err := <-ended:
 			if err != nil {

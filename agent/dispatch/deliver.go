@@ -11,22 +11,23 @@ import (
 	"ekassa/agent/register"
 )
 
-// deliver sends one waiting receipt: request, baseline, shift, attempt, send,
+// deliver sends one waiting receipt: baseline, request, shift, attempt, send,
 // conclusion, in this order.
 func (l *Loop) deliver(ctx context.Context, s receipt.Stored, parent *receipt.Stored) (time.Duration, error) {
 	if l.tooOld(s) {
 		return 0, l.leave(s, receipt.Reason{Code: register.WhyTooOld})
 	}
-	// Everything that can be wrong with the receipt itself is found before
-	// anything is sent: after a document is made nothing may fail.
-	request, err := l.prepare(s, parent)
-	if err != nil {
-		l.log.Warn("register cannot make this receipt: a person must decide", "receipt", s.ID, "error", err)
-		return 0, l.leave(s, receipt.Reason{Code: register.WhyCannotMake, Detail: err.Error()})
-	}
 	baseline, err := l.baseline(ctx, s.Kind)
 	if err != nil {
 		return l.fail(err), nil
+	}
+	// Everything that can be wrong with the receipt itself is found before a
+	// shift is opened for it or anything sent: after a document is made nothing
+	// may fail.
+	request, err := l.prepare(s, parent, baseline)
+	if err != nil {
+		l.log.Warn("register cannot make this receipt: a person must decide", "receipt", s.ID, "error", err)
+		return 0, l.leave(s, receipt.Reason{Code: register.WhyCannotMake, Detail: err.Error()})
 	}
 	if l.tooLong(baseline.Shift) {
 		return l.fail(&register.Fault{Cause: register.ShiftExpired}), nil
@@ -61,11 +62,11 @@ func (l *Loop) leave(s receipt.Stored, why receipt.Reason) error {
 	return nil
 }
 
-func (l *Loop) prepare(s receipt.Stored, parent *receipt.Stored) (register.Request, error) {
+func (l *Loop) prepare(s receipt.Stored, parent *receipt.Stored, b register.Baseline) (register.Request, error) {
 	if !l.reg.Abilities().Can(s.Kind) {
 		return register.Request{}, fmt.Errorf("it makes no %s documents", s.Kind)
 	}
-	return l.reg.Prepare(register.Job{Key: s.Key, Terminal: s.Terminal, Receipt: s.Receipt, Parent: parent})
+	return l.reg.Prepare(register.Job{Key: s.Key, Terminal: s.Terminal, Receipt: s.Receipt, Parent: parent, Baseline: b})
 }
 
 // baseline reads what an unclear outcome will be judged by, and makes sure
@@ -82,6 +83,7 @@ func (l *Loop) baseline(ctx context.Context, kind receipt.Kind) (register.Baseli
 		return b, &register.Fault{Cause: register.WrongRegister, Text: b.Serial}
 	}
 	l.sawShift(b.Shift)
+	b.Class = l.reg.Abilities().Kinds[kind]
 	return b, nil
 }
 

@@ -25,7 +25,7 @@ type swallower struct {
 }
 
 func (w *swallower) Abilities() register.Abilities {
-	return register.Abilities{Class: register.Key, Settle: settleTime, Kinds: []receipt.Kind{receipt.Sale, receipt.Deposit}}
+	return register.Abilities{Settle: settleTime, Kinds: map[receipt.Kind]register.Class{receipt.Sale: register.Key, receipt.Deposit: register.Neither}}
 }
 
 func (w *swallower) cash() (n int) {

@@ -47,6 +47,7 @@ type entry struct {
 type late struct {
 	at  time.Time
 	key string
+	on  string // the last number that it knew, where it stands on one
 }
 
 const settleTime = 3 * time.Second
@@ -61,7 +62,7 @@ func (d *device) tick() {
 	for _, l := range d.late {
 		if time.Now().Before(l.at) {
 			keep = append(keep, l)
-		} else {
+		} else if d.stands(l.on) {
 			d.make(l.key)
 		}
 	}
@@ -85,6 +86,9 @@ func (d *device) make(key string) *entry {
 	return &d.ledger[len(d.ledger)-1]
 }
 
+// stands says whether a document may still be made that was to follow that one.
+func (d *device) stands(on string) bool { return on == "" || on == strconv.Itoa(len(d.ledger)) }
+
 func (d *device) dead() error {
 	if time.Now().Before(d.deadTill) {
 		return &register.Fault{Cause: register.Unreachable, Err: errLine}
@@ -100,7 +104,7 @@ func (d *device) dead() error {
 }
 
 func (d *device) Abilities() register.Abilities {
-	return register.Abilities{Class: d.class, Settle: settleTime, Names: 100, Kinds: []receipt.Kind{receipt.Sale, receipt.Refund}}
+	return register.Abilities{Settle: settleTime, Names: 100, Kinds: map[receipt.Kind]register.Class{receipt.Sale: d.class, receipt.Refund: d.class}}
 }
 
 func (d *device) Identify(context.Context) (register.Identity, error) {
@@ -123,11 +127,14 @@ func (d *device) Baseline(context.Context, receipt.Kind) (register.Baseline, err
 	if d.class == register.Neither {
 		b.Counted, b.Count.Sale = true, len(d.ledger)
 	}
+	if d.class == register.CompareAndSet {
+		b.Last = strconv.Itoa(len(d.ledger))
+	}
 	return b, err
 }
 
 func (d *device) Prepare(job register.Job) (register.Request, error) {
-	return register.Request{Route: "/sale", Key: job.Key, Body: []byte(job.Receipt.ID)}, nil
+	return register.Request{Route: "/sale", Key: job.Key, Body: []byte(job.Baseline.Last)}, nil
 }
 
 func (d *device) Send(_ context.Context, r register.Request) register.Outcome {
@@ -146,6 +153,9 @@ func (d *device) Send(_ context.Context, r register.Request) register.Outcome {
 	if d.expired {
 		return register.Outcome{Verdict: register.Refused, Cause: register.ShiftExpired}
 	}
+	if !d.stands(string(r.Body)) {
+		return register.Outcome{Verdict: register.Unknown, Code: "505"}
+	}
 	if lost := d.lost; lost != nil {
 		d.lost = nil
 		lost(r.Key)
@@ -160,7 +170,7 @@ func (d *device) Send(_ context.Context, r register.Request) register.Outcome {
 	case 1: // made, answer lost
 		d.make(r.Key)
 	case 2: // made a moment after the answer was lost
-		d.late = append(d.late, late{at: time.Now().Add(time.Duration(d.rng.IntN(2900)) * time.Millisecond), key: r.Key})
+		d.late = append(d.late, late{at: time.Now().Add(time.Duration(d.rng.IntN(2900)) * time.Millisecond), key: r.Key, on: string(r.Body)})
 	case 3:
 		d.shift.Open = false
 		return register.Outcome{Verdict: register.Refused, Cause: register.ShiftClosed, Code: "6"}
@@ -193,11 +203,14 @@ func (d *device) Lookup(_ context.Context, r register.Request) register.Evidence
 	if d.chance(d.trouble / 4) {
 		return register.Evidence{Found: register.InProgress, Text: "at work"}
 	}
-	if d.class != register.Key && d.chance(0.5) { // it has no memory of keys, only sometimes of the last one
+	if d.class == register.Neither && d.chance(0.5) { // it has no memory of keys, only sometimes of the last one
 		return register.Evidence{Found: register.CannotTell, Text: "asked for a key it does not know"}
 	}
 	if e := d.find(r.Key); e != nil {
 		return register.Evidence{Found: register.DocumentMade, Document: d.answer(e).Document, Text: e.id}
+	}
+	if !d.stands(string(r.Body)) { // its history may not have it yet, or have lost it
+		return register.Evidence{Found: register.CannotTell, Text: "its number has moved on"}
 	}
 	return register.Evidence{Found: register.NotFound, Text: "no such key"}
 }

@@ -118,7 +118,12 @@ func unanswered(err error) bool {
 // compare judges what the register says by what it can promise. The amount of
 // money is never looked at: two coffees in a row cost the same.
 func (l *Loop) compare(e register.Evidence, then, now register.Baseline) (verdict, string) {
-	class := l.reg.Abilities().Class
+	// What guarded the attempt when it was sent counts only while the register
+	// still is such a one.
+	class := now.Class
+	if then.Class != "" && then.Class != now.Class {
+		class = register.Neither
+	}
 	// Even a copy that is still under way cannot make a second document: the
 	// next attempt carries the same key, or stands on the same number. A key is
 	// only trusted to be remembered within its shift.

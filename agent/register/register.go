@@ -61,24 +61,20 @@ const (
 
 // Abilities is what a driver says of the register in front of it.
 type Abilities struct {
-	Class Class
+	// Kinds that it can make documents of, and what it offers for each after a
+	// lost answer: a maker may promise more for a sale than for a prepayment.
+	Kinds map[receipt.Kind]Class
 	// Settle is longer than the longest time for which the register may still
 	// be at work on a request whose answer was lost.
 	Settle time.Duration
 	// Names is the most characters of an item's name that it prints.
 	Names int
-	// Kinds that it can make documents of.
-	Kinds []receipt.Kind
 }
 
 // Can says whether the register makes documents of the kind.
 func (a Abilities) Can(k receipt.Kind) bool {
-	for _, x := range a.Kinds {
-		if x == k {
-			return true
-		}
-	}
-	return false
+	_, ok := a.Kinds[k]
+	return ok
 }
 
 // Outcome of something that the register was asked to do.
@@ -123,6 +119,9 @@ type Baseline struct {
 	Counted bool   `json:"counted"` // whether Count means anything
 	Count   Count  `json:"count,omitzero"`
 	Last    string `json:"last,omitempty"` // number of its last document, where it tells
+	// Class is what guarded the document when it was sent. The engine sets it;
+	// another firmware may stand there by the time the answer is missed.
+	Class Class `json:"class,omitempty"`
 }
 
 // Count is how many documents of each kind the register has made in its shift.
@@ -145,6 +144,7 @@ type Job struct {
 	Terminal string
 	Receipt  receipt.Receipt
 	Parent   *receipt.Stored // where the parent is in our journal
+	Baseline Baseline        // what the register has just said of itself
 }
 
 // Request is what a driver will send: bytes and key stay the same for as long
@@ -234,8 +234,8 @@ type Register interface {
 	// key that Lookup could ask for, the counters must be in it.
 	Baseline(ctx context.Context, kind receipt.Kind) (Baseline, error)
 
-	// Prepare writes the request for a job. An error means that this register
-	// can never make it, and says why.
+	// Prepare writes the request for a job, and asks nothing. An error means
+	// that this register can never make it, and says why.
 	Prepare(job Job) (Request, error)
 	// Send sends a prepared request, once.
 	Send(ctx context.Context, r Request) Outcome

@@ -111,18 +111,16 @@ func (d *Driver) String() string { return d.cfg.String() }
 // GoString is String.
 func (d *Driver) GoString() string { return d.cfg.String() }
 
-// Abilities: the new edition has a key, the classic one and one that was not
-// asked yet have nothing that guards a resend.
+// Abilities: the new edition promises for sales and refunds that the same key
+// makes one document (8.2); nothing guards the resend of anything else, of the
+// classic edition, or of a register that was not asked yet.
 func (d *Driver) Abilities() register.Abilities {
-	a := register.Abilities{
-		Class: register.Neither, Settle: settleClassic, Names: nameLimit,
-		Kinds: []receipt.Kind{
-			receipt.Sale, receipt.Refund, receipt.Cancel, receipt.Prepayment, receipt.CreditPayment,
-			receipt.Correction, receipt.Deposit, receipt.Withdrawal,
-		},
+	a := register.Abilities{Kinds: map[receipt.Kind]register.Class{}, Settle: settleClassic, Names: nameLimit}
+	for kind := range routes {
+		a.Kinds[kind] = register.Neither
 	}
 	if d.edition() == EditionNew {
-		a.Class, a.Settle = register.Key, settleNew
+		a.Kinds[receipt.Sale], a.Kinds[receipt.Refund], a.Settle = register.Key, register.Key, settleNew
 	}
 	if d.cfg.Settle > 0 {
 		a.Settle = d.cfg.Settle
@@ -246,7 +244,7 @@ func (d *Driver) Baseline(ctx context.Context, kind receipt.Kind) (register.Base
 		return register.Baseline{}, err
 	}
 	b := register.Baseline{Serial: identity.Serial, Shift: shift}
-	if d.cfg.Uncounted || d.edition() == EditionNew && keyed(routes[kind]) {
+	if d.cfg.Uncounted || d.Abilities().Kinds[kind] == register.Key {
 		return b, nil
 	}
 	if !shift.Open {

@@ -34,12 +34,12 @@ func TestIdentify_TellsTheEditionsApart(t *testing.T) {
 		f := newFake(t)
 		f.says(routeCheckShift, c.shift)
 		d := f.driver()
-		if a := d.Abilities(); a.Class != register.Neither || a.Settle != settleClassic || !a.Can(receipt.Withdrawal) || a.Names != nameLimit {
+		if a := d.Abilities(); a.Kinds[receipt.Sale] != register.Neither || a.Settle != settleClassic || !a.Can(receipt.Withdrawal) || a.Names != nameLimit {
 			t.Errorf("before it was asked: %+v", a)
 		}
 		i, err := d.Identify(context.Background())
-		if err != nil || i.Edition != c.edition || d.Abilities().Class != c.class {
-			t.Errorf("%s: %+v, %v, class %s", c.shift, i, err, d.Abilities().Class)
+		if err != nil || i.Edition != c.edition || d.Abilities().Kinds[receipt.Sale] != c.class || d.Abilities().Kinds[receipt.Prepayment] != register.Neither {
+			t.Errorf("%s: %+v, %v, class %s", c.shift, i, err, d.Abilities().Kinds[receipt.Sale])
 		}
 		want := register.Identity{
 			Serial: "AZ-1", Model: "SmartOne", Edition: c.edition, Version: "3.1", Company: "Kafe", TaxNumber: "123", Object: "Bar", State: "ACTIVE",
@@ -155,8 +155,9 @@ func TestBaseline(t *testing.T) {
 		count               register.Count
 		reports             int
 	}{
-		{"new, keyed kind", newShift, xAnswer, receipt.Sale, false, false, register.Count{}, 0},
-		{"new, cash", newShift, xAnswer, receipt.Withdrawal, false, false, register.Count{}, 0},
+		{"new, key is promised", newShift, xAnswer, receipt.Refund, false, false, register.Count{}, 0},
+		{"new, key, and nothing promised", newShift, xAnswer, receipt.Prepayment, false, true, all, 1},
+		{"new, cash", newShift, xAnswer, receipt.Withdrawal, false, true, all, 1},
 		{"new, kind without a key", newShift, xAnswer, receipt.Cancel, false, true, all, 1},
 		{"classic", classicShift, xAnswer, receipt.Sale, false, true, all, 1},
 		{"classic, shift closed", closedShift, xAnswer, receipt.Sale, false, true, register.Count{}, 0},

@@ -41,27 +41,29 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(*cobra.Command, []string) error {
-			return errors.New("simulate: nothing is named: use ekassa-sim azsmart or ekassa-sim till, see --help")
+			return errors.New("simulate: nothing is named: use a register, as ekassa-sim azsmart, or ekassa-sim till, see --help")
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(azsmart(), sell())
+	for _, p := range simulator.Protocols() {
+		root.AddCommand(register(p))
+	}
+	root.AddCommand(sell())
 	return root
 }
 
-func azsmart() *cobra.Command {
-	var cfg simulator.Config
+// register is the command of one maker's register.
+func register(p simulator.Protocol) *cobra.Command {
+	cfg := simulator.Config{Protocol: p}
 	var edition, faults string
 	cmd := &cobra.Command{
-		Use:   "azsmart",
-		Short: "Speak the protocol of the AzSmart (SmartOne Cashbox) register",
-		Long: "Speak the protocol of the AzSmart (SmartOne Cashbox) register, keep a ledger, print\n" +
+		Use:   string(p),
+		Short: "Speak the protocol of the " + p.Device() + " register",
+		Long: "Speak the protocol of the " + p.Device() + " register, keep a ledger, print\n" +
 			"receipts as text, and fail on demand. The control API is under /sim/ on the same address.\n\n" +
-			"Faults: " + strings.Join(simulator.FaultNames, ", ") + ".\n\nQuirks:\n" + quirks(),
-		Example: "  ekassa-sim azsmart --listen 127.0.0.1:8008 --edition new --state /tmp/kassa.jsonl\n" +
-			"  ekassa-sim azsmart --listen 127.0.0.1:0 --faults drop-after:/sale:after=3:times=1,slow:ms=500\n" +
-			"  ekassa-sim azsmart --edition classic --quirk status-by-id-only --mdns",
-		Args: cobra.NoArgs,
+			"Faults: " + strings.Join(simulator.FaultNames, ", ") + ".\n\nQuirks:\n" + quirks(p),
+		Example: examples(p),
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			cfg.Edition = simulator.Edition(edition)
 			if cfg.Faults, err = simulator.ParseFaults(faults); err != nil {
@@ -72,10 +74,15 @@ func azsmart() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&cfg.Listen, "listen", simulator.DefaultListen, "address to listen on; port 0 takes a free one")
-	f.StringVar(&cfg.MerchantID, "merchant-id", simulator.DefaultMerchantID, "shared secret of the signature")
-	f.StringVar(&edition, "edition", string(simulator.New), "documentation edition to follow: classic or new")
-	f.StringVar(&cfg.Serial, "serial", "", "serial of the token (default: the one in the state file, or "+simulator.DefaultSerial+")")
+	f.StringVar(&cfg.Listen, "listen", p.DefaultListen(), "address to listen on; port 0 takes a free one")
+	if p == simulator.AzSmart {
+		f.StringVar(&cfg.MerchantID, "merchant-id", simulator.DefaultMerchantID, "shared secret of the signature")
+		f.StringVar(&edition, "edition", string(simulator.New), "documentation edition to follow: classic or new")
+	} else {
+		f.StringVar(&cfg.User, "user", simulator.DefaultUser, "name of the login")
+		f.StringVar(&cfg.Password, "password", simulator.DefaultPassword, "password of the login")
+	}
+	f.StringVar(&cfg.Serial, "serial", "", "serial of the token (default: the one in the state file, or "+p.DefaultSerial()+")")
 	f.StringVar(&cfg.State, "state", "", "ledger file; without it everything is forgotten at the end")
 	f.StringVar(&faults, "faults", "", "faults armed from the start: NAME[:/ROUTE][:after=N][:times=N][:ms=N][:code=N][:serial=S],…")
 	f.StringArrayVar(&cfg.Quirks, "quirk", nil, "another reading of an open point of the protocol; may be repeated")
@@ -85,10 +92,23 @@ func azsmart() *cobra.Command {
 	return cmd
 }
 
-func quirks() string {
+func examples(p simulator.Protocol) string {
+	line := func(flags string) string { return "  ekassa-sim " + string(p) + " " + flags }
+	all := []string{
+		line("--listen " + p.DefaultListen() + " --state /tmp/kassa.jsonl"),
+		line("--listen 127.0.0.1:0 --faults drop-after:/sale:after=3:times=1,slow:ms=500"),
+	}
+	if p == simulator.AzSmart {
+		all = append(all, line("--edition classic --quirk status-by-id-only --mdns"))
+	}
+	return strings.Join(all, "\n")
+}
+
+func quirks(p simulator.Protocol) string {
+	all := p.Quirks()
 	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(simulator.Quirks)) {
-		fmt.Fprintf(&b, "  %-24s %s\n", name, simulator.Quirks[name])
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&b, "  %-24s %s\n", name, all[name])
 	}
 	return b.String()
 }

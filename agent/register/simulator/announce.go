@@ -11,23 +11,24 @@ import (
 )
 
 // Service is the DNS-SD type under which registers of this project announce
-// themselves. The makers announce nothing (the page, section 2.5).
+// themselves. The makers announce nothing (the AzSmart page, section 2.5).
 const Service = "_ekassa._tcp"
 
 // announcer keeps the register in multicast DNS. It always names its interfaces:
 // with none named the library would announce on all of them.
 type announcer struct {
-	port   int
-	ips    []string
-	ifaces []net.Interface
+	protocol Protocol
+	port     int
+	ips      []string
+	ifaces   []net.Interface
 
 	mu     sync.Mutex
 	server *zeroconf.Server
 	closed bool
 }
 
-func newAnnouncer(addr *net.TCPAddr, names []string, serial string) (*announcer, error) {
-	a := &announcer{port: addr.Port}
+func newAnnouncer(protocol Protocol, addr *net.TCPAddr, names []string, serial string) (*announcer, error) {
+	a := &announcer{protocol: protocol, port: addr.Port}
 	var err error
 	if len(names) == 0 {
 		a.ifaces, err = owner(addr.IP)
@@ -56,10 +57,10 @@ func (a *announcer) rename(serial string) error {
 		return nil
 	}
 	a.goodbye()
-	text := []string{"protocol=azsmart", "serial=" + serial, "path=/"}
-	host := "azsmart-" + strings.Map(hostChar, strings.ToLower(serial))
+	text := []string{"protocol=" + string(a.protocol), "serial=" + serial, "path=" + makers[a.protocol].path}
+	host := string(a.protocol) + "-" + strings.Map(hostChar, strings.ToLower(serial))
 	var err error
-	a.server, err = zeroconf.RegisterProxy("AzSmart "+serial, Service, "local.", a.port, host, a.ips, text, a.ifaces)
+	a.server, err = zeroconf.RegisterProxy(makers[a.protocol].title+" "+serial, Service, "local.", a.port, host, a.ips, text, a.ifaces)
 	if err != nil {
 		a.server = nil
 		return fmt.Errorf("announce by mdns: %w: name another interface, or leave --mdns out", err)

@@ -3,6 +3,7 @@ package simulator
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 )
 
@@ -12,6 +13,45 @@ type azsmart struct {
 	merchantID string
 	classic    bool // editions I and R, else N (section 10)
 	quirks     quirks
+}
+
+// DefaultMerchantID is that of the official test vector (2.1).
+const DefaultMerchantID = "9662a13f5b4f46dbb1751bbbf86ed402"
+
+// Edition is a documentation edition of the AzSmart protocol (the page, sections
+// 1 and 10).
+type Edition string
+
+const (
+	Classic Edition = "classic" // editions I and R
+	New     Edition = "new"     // edition N
+)
+
+var azsmartMaker = maker{
+	title:  "AzSmart",
+	device: "AzSmart (SmartOne Cashbox)",
+	listen: "127.0.0.1:8008", // section 2
+	serial: "SIM-AZSMART-00000001",
+	path:   "/",
+	owner:  exampleTaxpayer("AZSMART SIMULATOR"),
+	quirks: azsmartQuirks,
+	speak:  speakAzSmart,
+}
+
+func speakAzSmart(cfg *Config, q quirks) (dialect, error) {
+	if cfg.MerchantID == "" {
+		cfg.MerchantID = DefaultMerchantID
+	}
+	if cfg.Edition == "" {
+		cfg.Edition = New
+	}
+	if cfg.Edition != Classic && cfg.Edition != New {
+		return nil, fmt.Errorf("start the simulator: edition is %q: use classic or new", cfg.Edition)
+	}
+	if cfg.User != "" || cfg.Password != "" {
+		return nil, errors.New("start the simulator: azsmart has no login: leave user and password out")
+	}
+	return &azsmart{merchantID: cfg.MerchantID, classic: cfg.Edition == Classic, quirks: q}, nil
 }
 
 // answer is the JSON object that goes back.
@@ -111,6 +151,12 @@ func (a *azsmart) edition() string {
 	}
 	return string(New)
 }
+
+// route implements dialect: every operation has a path of its own.
+func (a *azsmart) route(r request) string { return r.path }
+
+// restarted implements dialect: a signature needs no memory.
+func (a *azsmart) restarted() {}
 
 // answer implements dialect.
 func (a *azsmart) answer(v *visit, r request) reply {

@@ -205,7 +205,7 @@ func TestSerial_AnotherDeviceKnowsNothing(t *testing.T) {
 	if other["fiscalID"] == sale["fiscalID"] || other["fiscalNum"] != "1" {
 		t.Errorf("%v", other)
 	}
-	if err := s.SetSerial(DefaultSerial); err != nil {
+	if err := s.SetSerial(AzSmart.DefaultSerial()); err != nil {
 		t.Fatal(err)
 	}
 	if out := c.ok("/check_status", object{"documentExtID": "a"}); out["fiscalID"] != sale["fiscalID"] {

@@ -19,7 +19,7 @@ const (
 
 // Document is one entry of the ledger: something that the fiscal token made and
 // cannot unmake. Money is in qəpik (AZN × 100), quantities in thousandths,
-// percentages × 100, as on the wire (the page, section 3).
+// percentages × 100.
 type Document struct {
 	Serial   string    `json:"serial"`       // of the token that made it
 	Number   int64     `json:"number"`       // running number over the token's life
@@ -47,7 +47,7 @@ type Document struct {
 
 // Client is what the sender said about a document, in its own words.
 type Client struct {
-	Key         string `json:"key"`    // idempotency key (AzSmart documentExtID), "" if none was sent
+	Key         string `json:"key"`    // the client's own (AzSmart documentExtID: an idempotency key), "" if none was sent
 	Number      string `json:"number"` // the till's document number
 	Time        string `json:"time"`   // the till's time, verbatim
 	Cashier     string `json:"cashier,omitempty"`

@@ -26,16 +26,19 @@ type Taxpayer struct {
 	QRURL   string // prefix of the cheque's address
 }
 
-var exampleTaxpayer = Taxpayer{
-	Company: `"NÜMUNƏ RESTORAN" MMC`,
-	VOEN:    "1234567891",
-	Object:  "Nümunə restoranı",
-	Address: "Bakı ş., Səbail r., Nizami küç. 1",
-	Code:    "1234567891-10001",
-	Model:   "AZSMART SIMULATOR",
-	Factory: "SIM000001",
-	Token:   "test_000001",
-	QRURL:   "https://monitoring.e-kassa.az/#/index?doc=",
+// exampleTaxpayer is the owner of every simulated register of the given model.
+func exampleTaxpayer(model string) Taxpayer {
+	return Taxpayer{
+		Company: `"NÜMUNƏ RESTORAN" MMC`,
+		VOEN:    "1234567891",
+		Object:  "Nümunə restoranı",
+		Address: "Bakı ş., Səbail r., Nizami küç. 1",
+		Code:    "1234567891-10001",
+		Model:   model,
+		Factory: "SIM000001",
+		Token:   "test_000001",
+		QRURL:   "https://monitoring.e-kassa.az/#/index?doc=",
+	}
 }
 
 // url is where the buyer checks a cheque: the prefix and the printed short id.

@@ -19,7 +19,7 @@ type Report struct {
 	Groups      map[Group]Totals
 }
 
-// Group is a heading of a report (the page, section 6.4).
+// Group is a heading of a report (the AzSmart page, section 6.4).
 type Group string
 
 const (

@@ -29,10 +29,17 @@ type reply struct {
 }
 
 // dialect is a register's protocol over the fiscal core. To add another
-// register, write its dialect and name it in Start.
+// register, write its dialect and name it in makers. One request is handled at a
+// time: route, busy, refused and edition run outside the device's lock and change
+// nothing; answer and restarted run under it.
 type dialect interface {
-	// answer carries out one request. The device's lock is held.
+	// route is the operation that a request asks for, with a leading slash: what
+	// faults and the counts of requests go by. It must take any request.
+	route(r request) string
+	// answer carries out one request.
 	answer(v *visit, r request) reply
+	// restarted says that the device lost its memory: sessions end.
+	restarted()
 	// busy is how this protocol says that nothing was done and to come back later.
 	busy() reply
 	// refused is this protocol's error with the given code.
@@ -68,9 +75,10 @@ func (s *Simulator) serve(w http.ResponseWriter, hr *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 
+	route := s.dialect.route(r)
 	s.dev.mu.Lock()
-	p := s.dev.faults.next(r.path)
-	s.dev.requests[r.path]++
+	p := s.dev.faults.next(route)
+	s.dev.requests[route]++
 	s.dev.mu.Unlock()
 
 	switch f := p.wire; f.Name {
@@ -93,7 +101,7 @@ func (s *Simulator) serve(w http.ResponseWriter, hr *http.Request) {
 	}
 
 	s.dev.mu.Lock()
-	v := s.dev.visit(r.path, p)
+	v := s.dev.visit(route, p)
 	out := s.dialect.answer(v, r)
 	s.dev.mu.Unlock()
 	if v.made {
@@ -126,6 +134,7 @@ func (s *Simulator) goDown(f Fault) {
 	if f.Name == Reboot || f.Name == RebootAfter {
 		s.dev.mu.Lock()
 		s.dev.waiting = nil
+		s.dialect.restarted()
 		s.dev.mu.Unlock()
 	}
 	s.log.Info("outage", "fault", f.Name, "for", f.outage())

@@ -12,31 +12,18 @@ import (
 	"time"
 )
 
-// Defaults of a Config.
-const (
-	DefaultListen     = "127.0.0.1:8008"                   // the page, section 2
-	DefaultMerchantID = "9662a13f5b4f46dbb1751bbbf86ed402" // of the official test vector (2.1)
-	DefaultSerial     = "SIM-AZSMART-00000001"
-)
-
-// Edition is a documentation edition of the AzSmart protocol (the page, sections
-// 1 and 10).
-type Edition string
-
-const (
-	Classic Edition = "classic" // editions I and R
-	New     Edition = "new"     // edition N
-)
-
 // Config says what register to be. The zero value is a usable one: AzSmart, new
 // edition, in memory.
 type Config struct {
-	Listen     string // "" = DefaultListen; port 0 takes a free one
-	MerchantID string // the secret of the signature; "" = DefaultMerchantID
-	Edition    Edition
-	Serial     string   // "" = the one in the state file, or DefaultSerial
+	Protocol   Protocol // "" = AzSmart
+	Listen     string   // "" = Protocol.DefaultListen; port 0 takes a free one
+	MerchantID string   // AzSmart: the secret of the signature; "" = DefaultMerchantID
+	Edition    Edition  // AzSmart: "" = New
+	User       string   // Omnitech, Caspos: name of the login; "" = DefaultUser
+	Password   string   // Omnitech, Caspos: of the login; "" = DefaultPassword
+	Serial     string   // "" = the one in the state file, or Protocol.DefaultSerial
 	State      string   // ledger file; "" = memory only
-	Quirks     []string // see Quirks
+	Quirks     []string // see Protocol.Quirks
 	Faults     []Fault  // armed from the start
 	Delay      time.Duration
 	MDNS       bool     // announce as _ekassa._tcp
@@ -67,14 +54,15 @@ type Simulator struct {
 
 // Start opens the ledger, listens, announces, and serves until Close.
 func Start(cfg Config) (*Simulator, error) {
+	if cfg.Protocol == "" {
+		cfg.Protocol = AzSmart
+	}
+	m, err := cfg.Protocol.maker()
+	if err != nil {
+		return nil, err
+	}
 	if cfg.Listen == "" {
-		cfg.Listen = DefaultListen
-	}
-	if cfg.MerchantID == "" {
-		cfg.MerchantID = DefaultMerchantID
-	}
-	if cfg.Edition == "" {
-		cfg.Edition = New
+		cfg.Listen = m.listen
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
@@ -82,10 +70,11 @@ func Start(cfg Config) (*Simulator, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Edition != Classic && cfg.Edition != New {
-		return nil, fmt.Errorf("start the simulator: edition is %q: use classic or new", cfg.Edition)
+	q, err := newQuirks(m.quirks, cfg.Quirks)
+	if err != nil {
+		return nil, err
 	}
-	q, err := newQuirks(cfg.Quirks)
+	speaks, err := m.speak(&cfg, q)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +83,7 @@ func Start(cfg Config) (*Simulator, error) {
 			return nil, err
 		}
 	}
-	book, warning, err := openBook(cfg.State, "azsmart", cfg.Serial, DefaultSerial, cfg.Clock().In(baku))
+	book, warning, err := openBook(cfg.State, string(cfg.Protocol), cfg.Serial, m.serial, cfg.Clock().In(baku))
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +98,8 @@ func Start(cfg Config) (*Simulator, error) {
 	s := &Simulator{
 		cfg:     cfg,
 		log:     cfg.Log,
-		dev:     &device{book: book, quirks: q, owner: exampleTaxpayer, clock: cfg.Clock, requests: map[string]int{}},
-		dialect: &azsmart{merchantID: cfg.MerchantID, classic: cfg.Edition == Classic, quirks: q},
+		dev:     &device{book: book, quirks: q, owner: m.owner, clock: cfg.Clock, requests: map[string]int{}},
+		dialect: speaks,
 		gate:    g,
 		turn:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
@@ -118,7 +107,7 @@ func Start(cfg Config) (*Simulator, error) {
 	}
 	s.control = s.controlAPI()
 	if cfg.MDNS {
-		if s.announce, err = newAnnouncer(g.Addr().(*net.TCPAddr), cfg.Interfaces, s.Serial()); err != nil {
+		if s.announce, err = newAnnouncer(cfg.Protocol, g.Addr().(*net.TCPAddr), cfg.Interfaces, s.Serial()); err != nil {
 			_ = g.Close()
 			_ = book.close()
 			return nil, err
@@ -152,7 +141,11 @@ func Run(ctx context.Context, cfg Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "ekassa-sim azsmart listening on %s (edition %s, serial %s)\n", s.Addr(), s.cfg.Edition, s.Serial())
+	variant := ""
+	if e := s.dialect.edition(); e != "" {
+		variant = "edition " + e + ", "
+	}
+	fmt.Fprintf(out, "ekassa-sim %s listening on %s (%sserial %s)\n", s.cfg.Protocol, s.Addr(), variant, s.Serial())
 	select {
 	case <-ctx.Done():
 		return s.Close()
@@ -208,7 +201,7 @@ func (s *Simulator) Serial() string {
 }
 
 // State is what GET /sim/state answers.
-func (s *Simulator) State() State { return s.dev.state("azsmart", s.dialect.edition()) }
+func (s *Simulator) State() State { return s.dev.state(string(s.cfg.Protocol), s.dialect.edition()) }
 
 // Ledger returns every document in the order made, of every device that stood here.
 func (s *Simulator) Ledger() []Document { return s.dev.ledger(0) }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// wallTime is how the page writes times (section 3), on a 24-hour clock.
+// wallTime is how the makers write times for people, on a 24-hour clock.
 const wallTime = "2006-01-02 15:04:05"
 
 // baku is the register's zone: Azerbaijan has kept UTC+4 without summer time

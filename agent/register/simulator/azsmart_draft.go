@@ -74,6 +74,9 @@ func (c *call) parent(d *Document) {
 	if p := c.v.tok.byFiscal[d.Parent]; p != nil && num != "" && num != fiscalNum(p) {
 		c.f.blame(codeNotFound, "parentDocNum is %q, but that document has the number %s", num, fiscalNum(p))
 	}
+	if p := c.v.tok.byFiscal[d.Parent]; p != nil && p.Kind == CreditPay {
+		c.f.blame(codeNotFound, "parentDocID names a repayment, which has no refund here")
+	}
 	for _, at := range []*fields{c.f, c.f.object("payments")} { // places: section 11, point 11
 		if at != nil {
 			at.text("checkNum")

@@ -111,9 +111,9 @@ func (v *visit) make(d *Document) error {
 	d.FiscalID = fiscalID(v.book.salt, t.serial, d.Number)
 	d.ShortID = shortID(d.FiscalID)
 	d.Shift, d.InShift = t.shift, t.inShift(t.shift)+1
-	switch d.Kind {
-	case Correction, Rollback: // they bring their own
-	case CreditPay: // the repaid share of the sale
+	switch {
+	case d.VAT != nil, d.Kind == Correction, d.Kind == Rollback: // they bring their own
+	case d.Kind == CreditPay: // the repaid share of the sale
 		sale := t.byFiscal[d.Parent]
 		d.VAT = vatOf(sale.Items, sale.Amount-d.Amount)
 	default:

@@ -15,6 +15,8 @@ const (
 	Correction Kind = "correction" // takings from a time when the register was out of order
 	Deposit    Kind = "deposit"    // cash put into the drawer
 	Withdraw   Kind = "withdraw"   // cash taken out of the drawer
+	Copy       Kind = "copy"       // a copy, where the maker numbers those: no money moves
+	Interim    Kind = "interim"    // an X report, where the maker numbers those: no money moves
 )
 
 // Document is one entry of the ledger: something that the fiscal token made and
@@ -82,15 +84,18 @@ type Item struct {
 	Amount    int64  `json:"amount"`   // to pay, discount taken off
 	Discount  int64  `json:"discount,omitempty"`
 	TaxName   string `json:"tax_name"`
-	TaxRate   int64  `json:"tax_rate"`             // percent × 100
+	TaxRate   int64  `json:"tax_rate"`             // percent × 100, or NoVAT
 	Margin    bool   `json:"margin,omitempty"`     // taxed on the trade margin only
 	MarginSum int64  `json:"margin_sum,omitempty"` // the taxed margin of the line
 }
 
+// NoVAT is the rate of what is no object of VAT, where a protocol tells it from 0 %.
+const NoVAT = -1
+
 // VAT is what one document owes at one rate. Rates 200 and 800 are simplified
 // tax on turnover, not VAT; the paper and the reports list them alike.
 type VAT struct {
-	Rate     int64 `json:"rate"`     // percent × 100
+	Rate     int64 `json:"rate"`     // percent × 100, or NoVAT
 	Turnover int64 `json:"turnover"` // gross
 	Tax      int64 `json:"tax"`
 }
@@ -128,6 +133,9 @@ func vatOf(items []Item, outside int64) []VAT {
 // taxIn is the tax in a gross turnover, rounded half up to the qəpik: 18 % VAT is
 // inside the price (× 18/118), simplified tax is a share of turnover.
 func taxIn(turnover, rate int64) int64 {
+	if rate <= 0 {
+		return 0
+	}
 	if rate == 200 || rate == 800 {
 		return mulDiv(turnover, rate, 10000)
 	}

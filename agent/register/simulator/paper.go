@@ -83,6 +83,8 @@ var titles = map[Kind]string{
 	Correction: "KORREKSİYA ÇEKİ",
 	Deposit:    "MƏDAXİL ÇEKİ",
 	Withdraw:   "MƏXARİC ÇEKİ",
+	Copy:       "ÇEKİN SURƏTİ",
+	Interim:    "X-HESABAT",
 }
 
 func (s *sheet) head(x Taxpayer) {
@@ -166,6 +168,8 @@ func cheque(x Taxpayer, t *token, d *Document, reprint bool) string {
 
 func taxLabel(rate int64) string {
 	switch rate {
+	case NoVAT:
+		return "ƏDV-yə cəlb olunmur"
 	case 0:
 		return "ƏDV-dən azad"
 	case 200, 800:

@@ -79,6 +79,9 @@ func (t *token) sum(in func(*Document) bool) Report {
 		if !in(d) {
 			continue
 		}
+		if d.Kind == Copy || d.Kind == Interim {
+			continue
+		}
 		if r.FirstNumber == 0 {
 			r.FirstNumber = d.Number
 		}

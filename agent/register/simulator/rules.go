@@ -66,6 +66,11 @@ func (d *Document) settle(takesMoney bool) error {
 	return nil
 }
 
+// tooOld says whether the open shift has lasted longer than a shift may.
+func (t *token) tooOld(now time.Time, expired bool) bool {
+	return t.open && (expired || now.Sub(t.openedAt) > shiftLimit)
+}
+
 // check says whether the token would make this document now. It changes nothing.
 func (t *token) check(d *Document, now time.Time, expired bool, q quirks) error {
 	if !t.open {
@@ -73,7 +78,7 @@ func (t *token) check(d *Document, now time.Time, expired bool, q quirks) error 
 	}
 	// Cash in and out is let through in a shift that is too old: their tables know
 	// no such code, and a drawer that must be empty before the Z could not be emptied.
-	if d.Kind != Deposit && d.Kind != Withdraw && (expired || now.Sub(t.openedAt) > shiftLimit) {
+	if d.Kind != Deposit && d.Kind != Withdraw && t.tooOld(now, expired) {
 		return refuse(ShiftTooOld, "shift %d is open since %s, over 24 hours: close it first", t.shift, t.openedAt.Format(wallTime))
 	}
 	switch d.Kind {
@@ -149,8 +154,14 @@ func (t *token) checkRefund(d *Document) error {
 		return nil // only where the protocol let it through
 	}
 	parent := t.byFiscal[d.Parent]
-	if parent == nil || (parent.Kind != Sale && parent.Kind != Prepay) || t.undone(parent) {
+	if parent == nil || (parent.Kind != Sale && parent.Kind != Prepay && parent.Kind != CreditPay) || t.undone(parent) {
 		return refuse(NotFound, "no sale with the fiscal id %q", d.Parent)
+	}
+	if parent.Kind == CreditPay {
+		if left := t.repaid(parent); d.Amount > left {
+			return refuse(TooMuch, "of the repayment %d are not given back yet, less than %d", left, d.Amount)
+		}
+		return nil
 	}
 	type left struct{ quantity, amount int64 }
 	rest := map[itemKey]*left{}
@@ -218,6 +229,17 @@ func (t *token) checkRollback(d *Document) error {
 	return nil
 }
 
+// repaid is what is left of a repayment after what was given back of it.
+func (t *token) repaid(pay *Document) int64 {
+	left := pay.Amount
+	for _, d := range t.docs {
+		if d.Kind == Refund && d.Parent == pay.FiscalID {
+			left -= d.Amount
+		}
+	}
+	return left
+}
+
 // debt is what is still owed on a credit sale.
 func (t *token) debt(sale *Document) int64 {
 	owed := sale.Payments.Credit
@@ -227,7 +249,7 @@ func (t *token) debt(sale *Document) int64 {
 		}
 		switch d.Kind {
 		case CreditPay:
-			owed -= d.Amount
+			owed -= t.repaid(d)
 		case Refund:
 			owed -= d.Payments.Credit
 		}

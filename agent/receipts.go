@@ -74,6 +74,30 @@ func (r *receipts) Changes(terminal string, after int64, limit int) ([]receipt.C
 	return list, err
 }
 
+// Retry implements till.Journal: what a person sends goes to the register that
+// is the till's now.
+func (r *receipts) Retry(terminal, id, who string) (receipt.Stored, error) {
+	s, err := r.Journal.Retry(terminal, id, r.register(terminal), who)
+	return r.explain(s), err
+}
+
+// Fiscalise implements till.Journal.
+func (r *receipts) Fiscalise(terminal, id, who string) (receipt.Stored, error) {
+	s, err := r.Journal.Fiscalise(terminal, id, r.register(terminal), who)
+	return r.explain(s), err
+}
+
+// Resolve implements till.Journal.
+func (r *receipts) Resolve(terminal, id string, d receipt.Decision) (receipt.Stored, error) {
+	s, err := r.Journal.Resolve(terminal, id, r.register(terminal), d)
+	return r.explain(s), err
+}
+
+func (r *receipts) register(terminal string) string {
+	name, _ := r.desk.Active(terminal)
+	return name
+}
+
 func (r *receipts) explain(s receipt.Stored) receipt.Stored {
 	if s.State != receipt.Waiting || s.Reason.Code == register.WhyParent {
 		return s

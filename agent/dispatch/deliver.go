@@ -154,6 +154,10 @@ func (l *Loop) made(s receipt.Stored, a register.Attempt, made *receipt.Document
 	if errors.Is(err, receipt.ErrTaken) {
 		return l.contradiction(s, a, err)
 	}
+	if errors.Is(err, receipt.ErrMove) {
+		l.log.Error("the register made it, while a person decided: look at both", "receipt", s.ID, "document", d.FiscalID)
+		return 0, l.leave(s, receipt.Reason{Code: register.WhyCannotTell, Detail: "the register made document " + d.FiscalID + " of it"})
+	}
 	if err == nil {
 		crash.Point(crash.ResultCommitted)
 		l.recovered()

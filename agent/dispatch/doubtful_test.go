@@ -142,7 +142,7 @@ func TestLoop_ADocumentInDoubtIsNotAlsoOneRungUpByHand(t *testing.T) {
 					w.mu.Lock()
 					paper := receipt.Document{FiscalID: w.ledger[len(w.ledger)-1].id}
 					w.mu.Unlock()
-					if _, err := j.Resolve("till-1", "c-1", receipt.Decision{Verdict: receipt.WasMade, Who: "Aysel", Why: "it is on paper", Document: &paper}); err != nil {
+					if _, err := j.Resolve("till-1", "c-1", "", receipt.Decision{Verdict: receipt.WasMade, Who: "Aysel", Why: "it is on paper", Document: &paper}); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -244,7 +244,11 @@ func (l *Loop) turn(ctx context.Context) (time.Duration, error) {
 		return l.fail(fault), nil
 	}
 	if open {
-		return l.settle(ctx, s, a)
+		rest, err := l.settle(ctx, s, a)
+		if errors.Is(err, receipt.ErrMove) { // a person has decided in this very moment
+			return 0, nil
+		}
+		return rest, err
 	}
 	if rest, err := l.paper(ctx); rest != 0 || err != nil {
 		return rest, err

@@ -135,6 +135,9 @@ func (j *Journal) Conclude(a register.Attempt, c register.Conclusion) error {
 		if err != nil {
 			return err
 		}
+		if s.Attempts != a.Number || s.State != receipt.Sending && s.State != receipt.Checking {
+			return fmt.Errorf("%w: it is %s, after %d attempts", receipt.ErrMove, s.State, s.Attempts)
+		}
 		if !s.State.May(c.State) {
 			return fmt.Errorf("%w: %s may not become %s", receipt.ErrMove, s.State, c.State)
 		}

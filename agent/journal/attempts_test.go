@@ -227,7 +227,7 @@ func TestResolve_EveryVerdict(t *testing.T) {
 			if d.Verdict == receipt.WasMade {
 				d.Document = &receipt.Document{FiscalID: "paper-" + id}
 			}
-			s, err := j.Resolve("till-1", id, d)
+			s, err := j.Resolve("till-1", id, "", d)
 			if err != nil || s.State != c.want || s.Reason.Code != register.WhyPerson || s.Reason.Detail != "Leyla: looked at the control tape" {
 				t.Fatalf("%s: %+v, %v", id, s, err)
 			}
@@ -242,7 +242,7 @@ func TestResolve_EveryVerdict(t *testing.T) {
 			if c.want == receipt.Fiscal && (s.Document.RegisterSerial != "AZ-1" || s.Document.ShortID != receipt.ShortID("paper-"+id) || s.Document.At.IsZero()) {
 				t.Errorf("%s: %+v", id, s.Document)
 			}
-			_, err = j.Resolve("till-1", id, d)
+			_, err = j.Resolve("till-1", id, "", d)
 			wantErr(t, id+" twice", err, receipt.ErrMove)
 		}
 	}
@@ -267,22 +267,78 @@ func TestResolve_RefusesWhatCannotBe(t *testing.T) {
 	before := dump(t, j)
 	for _, id := range []string{"sent", "unsent"} {
 		for _, f := range []string{"8GGA73rE1H5EzSGU3vfQ", "8GGA73rE1H5E"} { // the second is what the paper shows
-			_, err := j.Resolve("till-1", id, receipt.Decision{Verdict: receipt.WasMade, Who: "x", Document: &receipt.Document{FiscalID: f}})
+			_, err := j.Resolve("till-1", id, "", receipt.Decision{Verdict: receipt.WasMade, Who: "x", Document: &receipt.Document{FiscalID: f}})
 			wantErr(t, id+" as "+f, err, receipt.ErrTaken)
 		}
-		if _, err := j.Resolve("till-1", id, receipt.Decision{Verdict: receipt.WasMade, Who: "x"}); err == nil {
+		if _, err := j.Resolve("till-1", id, "", receipt.Decision{Verdict: receipt.WasMade, Who: "x"}); err == nil {
 			t.Error("made, without a document")
 		}
-		if s, err := j.Resolve("till-1", id, receipt.Decision{Verdict: "perhaps"}); err == nil || s.ID != "" {
+		if s, err := j.Resolve("till-1", id, "", receipt.Decision{Verdict: "perhaps"}); err == nil || s.ID != "" {
 			t.Error("no such verdict")
 		}
 	}
-	_, err := j.Resolve("till-1", "r1", receipt.Decision{Verdict: receipt.Send})
+	_, err := j.Resolve("till-1", "r1", "", receipt.Decision{Verdict: receipt.Send})
 	wantErr(t, "what is fiscal", err, receipt.ErrMove)
-	_, err = j.Resolve("till-1", "nobody", receipt.Decision{Verdict: receipt.Send})
+	_, err = j.Resolve("till-1", "nobody", "", receipt.Decision{Verdict: receipt.Send})
 	wantErr(t, "nobody's", err, receipt.ErrNotFound)
 	if dump(t, j) != before {
 		t.Error("something was written")
+	}
+}
+
+// A register that is dead for good must not keep its queue for ever: once it was
+// asked long enough, a person may decide in its place.
+func TestResolve_WhatARegisterNeverAnswers(t *testing.T) {
+	for verdict, want := range map[receipt.Verdict]receipt.State{
+		receipt.Send: receipt.Waiting, receipt.Drop: receipt.Withdrawn, receipt.WasMade: receipt.Fiscal,
+	} {
+		j := fresh(t)
+		if err := j.Pair("kassa-1", "AZ-1", ""); err != nil {
+			t.Fatal(err)
+		}
+		d := receipt.Decision{Verdict: verdict, Who: "Leyla", Why: "the register burnt"}
+		if verdict == receipt.WasMade {
+			d.Document = &receipt.Document{FiscalID: "paper"}
+		}
+		recent := attempt(accept1(t, j, "kassa-3", body("recent", "sale", "")))
+		recent.At = time.Now()
+		if err := j.Begin(recent); err != nil {
+			t.Fatal(err)
+		}
+		unclear := register.Conclusion{State: receipt.Checking, Reason: receipt.Reason{Code: register.WhyAsking}, Proof: register.ProofUnclear}
+		conclude(t, j, recent, unclear)
+		_, err := j.Resolve("till-1", "recent", "kassa-2", d)
+		wantErr(t, "at once", err, receipt.ErrMove)
+		get(t, j, "recent", receipt.Checking)
+
+		s := sale(t, j, "stuck")
+		a := begin(t, j, s) // hours ago
+		conclude(t, j, a, unclear)
+		s, err = j.Resolve("till-1", "stuck", "kassa-2", d)
+		if err != nil || s.State != want || verdict == receipt.Send && s.Register != "kassa-2" {
+			t.Fatalf("%s: %+v, %v", verdict, s, err)
+		}
+		// Whoever still asked the register comes too late.
+		err = j.Conclude(a, register.Conclusion{State: receipt.Waiting, Proof: register.ProofNotMade})
+		wantErr(t, "the loop", err, receipt.ErrMove)
+		err = j.Conclude(a, made("8GGA73rE1H5EzSGU3vfQ"))
+		wantErr(t, "the loop", err, receipt.ErrMove)
+		get(t, j, "stuck", want)
+	}
+}
+
+func TestWithdraw_LeavesWhatTakesItBackToAPerson(t *testing.T) {
+	j := fresh(t)
+	parent := sale(t, j, "parent")
+	if err := j.Hold(parent.Seq, receipt.Reason{Code: register.WhyTooOld}); err != nil {
+		t.Fatal(err)
+	}
+	accept1(t, j, "kassa-1", body("back", "refund", `,"parent":{"id":"parent"}`))
+	if _, err := j.Resolve("till-1", "parent", "", receipt.Decision{Verdict: receipt.Drop, Who: "Leyla", Why: "twice"}); err != nil {
+		t.Fatal(err)
+	}
+	if s := get(t, j, "back", receipt.Held); s.Reason != (receipt.Reason{Code: register.WhyParentGone, Detail: "parent"}) {
+		t.Errorf("%+v", s.Reason)
 	}
 }
 
@@ -293,8 +349,8 @@ func TestPeople_MayOnlyDoWhatTheStateAllows(t *testing.T) {
 		from string
 		to   receipt.State
 	}{
-		"retry":     {func(id string) (receipt.Stored, error) { return j.Retry("till-1", id, "Leyla") }, "refused", receipt.Waiting},
-		"fiscalise": {func(id string) (receipt.Stored, error) { return j.Fiscalise("till-1", id, "Leyla") }, "non_fiscal", receipt.Waiting},
+		"retry":     {func(id string) (receipt.Stored, error) { return j.Retry("till-1", id, "", "Leyla") }, "refused", receipt.Waiting},
+		"fiscalise": {func(id string) (receipt.Stored, error) { return j.Fiscalise("till-1", id, "", "Leyla") }, "non_fiscal", receipt.Waiting},
 		"withdraw": {func(id string) (receipt.Stored, error) { return j.Withdraw("till-1", id, "Leyla", "why") },
 			"waiting refused held", receipt.Withdrawn},
 	}
@@ -348,7 +404,7 @@ func TestNext_InOrderPassingOverWhoseParentIsNotFiscal(t *testing.T) {
 	}
 	conclude(t, j, begin(t, j, s), register.Conclusion{State: receipt.Refused, Proof: register.ProofRefused})
 	next("r2") // c1 waits for r1, and holds nobody up
-	if _, err := j.Retry("till-1", "r1", "Leyla"); err != nil {
+	if _, err := j.Retry("till-1", "r1", "", "Leyla"); err != nil {
 		t.Fatal(err)
 	}
 	s, _ = next("r1") // it keeps its place
@@ -441,7 +497,7 @@ func TestBind_MovesOnlyWhatWaits(t *testing.T) {
 func TestHoldWaiting_AllUpToANumberButWhatAPersonSent(t *testing.T) {
 	j := fresh(t)
 	to(t, j, "sent", receipt.Held)
-	if _, err := j.Resolve("till-1", "sent", receipt.Decision{Verdict: receipt.Send, Who: "Leyla"}); err != nil {
+	if _, err := j.Resolve("till-1", "sent", "", receipt.Decision{Verdict: receipt.Send, Who: "Leyla"}); err != nil {
 		t.Fatal(err)
 	}
 	to(t, j, "on-its-way", receipt.Checking)

@@ -22,6 +22,7 @@ func TestQueries_UseTheirIndex(t *testing.T) {
 		"Unbound":     {unboundQuery, "life_queue"},
 		"Bind":        {bindQuery, "life_queue"},
 		"HoldWaiting": {columns + waitingQuery, "life_queue"},
+		"children":    {columns + childrenQuery, "life_queue"},
 		"Accept":      {knownQuery, "sqlite_autoindex_receipt_1"},
 		"Get":         {columns + `WHERE r.terminal = ? AND r.id = ?`, "sqlite_autoindex_receipt_1"},
 		"by number":   {columns + `WHERE r.seq = ?`, "INTEGER PRIMARY KEY"},

@@ -45,6 +45,10 @@ type Status struct {
 	SeenAt   time.Time      `json:"seen_at,omitzero"` // when it last answered
 }
 
+// PatientFor is how long the agent asks a register about an unclear attempt
+// before a person may decide in its place: longer than any document may take.
+const PatientFor = 5 * time.Minute
+
 // Reasons that a receipt or a register may give for not going on. Each has its
 // sentence in the staff texts.
 const (
@@ -70,4 +74,5 @@ const (
 	WhyTooOld        = "too_old"             // waited longer than offline.replay_within
 	WhyNotFiscal     = "not_fiscal"          // kept here by the till's or the settings' word
 	WhyPerson        = "by_person"           // Detail: who and why
+	WhyParentGone    = "parent_withdrawn"    // what it takes back was withdrawn; Detail: the parent's id
 )

@@ -139,7 +139,7 @@ func (a *api) resolve(r *request, id string, data []byte) (s receipt.Stored, all
 	if err == nil {
 		s, err = a.Journal.Resolve(r.terminal, id, d)
 	}
-	return s, []receipt.State{receipt.Held}, err
+	return s, []receipt.State{receipt.Held, receipt.Checking}, err
 }
 
 // decision reads one, and gives every fault.

@@ -45,6 +45,8 @@ var mayImport = map[string][]string{
 	// What is asked of a register speaks of receipts.
 	"agent/register":         {"agent/receipt"},
 	"agent/register/azsmart": {"agent/crash", "agent/receipt", "agent/register"},
+	// What the makers of one token share, and no maker's own.
+	"agent/register/tokencode": {"agent/register"},
 	// The simulator knows the protocol page only: what it shared with the driver
 	// would hide that driver's mistakes.
 	"agent/register/simulator": {},

@@ -40,7 +40,8 @@ type visit struct {
 	route string
 	plan  plan
 	tok   *token
-	made  bool // a document was made, or paper moved: it takes the time of a print
+	made  bool   // a document was made, or paper moved: it takes the time of a print
+	zKey  string // the client's key for a Z report
 }
 
 // visit starts a request. The token is the one that stands here, or another one
@@ -196,7 +197,7 @@ func (v *visit) closeShift(keepOrders bool) (z ClosedShift, r Report, printed bo
 		return
 	}
 	now := v.now()
-	z = ClosedShift{Shift: t.shift, OpenedAt: t.openedAt, ClosedAt: now, Number: t.lastNumber + 1, ID: t.lastID + 1, Drawer: t.drawer}
+	z = ClosedShift{Shift: t.shift, OpenedAt: t.openedAt, ClosedAt: now, Number: t.lastNumber + 1, ID: t.lastID + 1, Drawer: t.drawer, Key: v.zKey}
 	z.FiscalID = fiscalID(v.book.salt, t.serial, z.Number)
 	if err = v.book.append(record{Type: recordShiftClosed, At: now, Serial: t.serial, Closed: &z}); err != nil {
 		return

@@ -38,6 +38,7 @@ type Document struct {
 	Client Client `json:"client"`
 
 	Parent  string `json:"parent,omitempty"`  // fiscal id of what is refunded, rolled back or repaid
+	Manual  bool   `json:"manual,omitempty"`  // a refund for which the register did not look at Parent (Caspos isManual)
 	Advance string `json:"advance,omitempty"` // fiscal id of the advance that pays for part of this sale
 
 	Amount   int64    `json:"amount"`
@@ -87,6 +88,8 @@ type Item struct {
 	TaxRate   int64  `json:"tax_rate"`             // percent × 100, or NoVAT
 	Margin    bool   `json:"margin,omitempty"`     // taxed on the trade margin only
 	MarginSum int64  `json:"margin_sum,omitempty"` // the taxed margin of the line
+	UUID      string `json:"uuid,omitempty"`       // the client's own for this line (Caspos itemUuid)
+	Parent    string `json:"parent,omitempty"`     // on a refund: UUID of the line that was sold
 }
 
 // NoVAT is the rate of what is no object of VAT, where a protocol tells it from 0 %.

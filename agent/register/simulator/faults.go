@@ -186,6 +186,11 @@ func (f *faults) paperFails(route string) bool {
 	return false
 }
 
+// paperOut says whether the next print of the route would fail. It counts nothing.
+func (f *faults) paperOut(route string) bool {
+	return slices.ContainsFunc(f.armed, func(a Fault) bool { return a.Name == PaperOut && a.After == 0 && a.matches(route) })
+}
+
 // paperIn says whether the next print would work.
 func (f *faults) paperIn() bool {
 	return !slices.ContainsFunc(f.armed, func(a Fault) bool { return a.Name == PaperOut && a.After == 0 })

@@ -41,6 +41,7 @@ type maker struct {
 // server.go) and name it here.
 var makers = map[Protocol]maker{
 	AzSmart: azsmartMaker,
+	Caspos:  casposMaker,
 }
 
 // Protocols lists what can be played, for help texts.

@@ -150,7 +150,7 @@ type itemKey struct {
 }
 
 func (t *token) checkRefund(d *Document) error {
-	if d.Parent == "" {
+	if d.Parent == "" || d.Manual {
 		return nil // only where the protocol let it through
 	}
 	parent := t.byFiscal[d.Parent]

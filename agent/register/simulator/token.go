@@ -46,10 +46,11 @@ type ClosedShift struct {
 	Shift    int64     `json:"shift"`
 	OpenedAt time.Time `json:"opened_at"`
 	ClosedAt time.Time `json:"closed_at"`
-	Number   int64     `json:"number"`    // the Z report is itself a numbered document
-	ID       int64     `json:"id"`        //
-	FiscalID string    `json:"fiscal_id"` //
-	Drawer   int64     `json:"drawer"`    // cash left in the drawer
+	Number   int64     `json:"number"`        // the Z report is itself a numbered document
+	ID       int64     `json:"id"`            //
+	FiscalID string    `json:"fiscal_id"`     //
+	Drawer   int64     `json:"drawer"`        // cash left in the drawer
+	Key      string    `json:"key,omitempty"` // the client's for the Z report (Caspos documentUUID)
 }
 
 // idBase keeps the device application's ids apart from document numbers, so that

@@ -93,7 +93,7 @@ type FrontDoor struct {
 	Terminal string
 }
 
-// LogValue keeps merchant ids out of logs, whatever the handler.
+// LogValue keeps secrets out of logs, whatever the handler.
 func (c Config) LogValue() slog.Value {
 	type plain Config // has no LogValue of its own
 	c.Settings = c.Settings.Masked()
@@ -105,7 +105,7 @@ func (c Config) LogValue() slog.Value {
 const maxSize = 64 << 10
 
 // Load reads and checks the file. The error is one lower-case line that names
-// the file and every fault in it with its line; it never has a merchant id. It
+// the file and every fault in it with its line; it never has a secret. It
 // wraps that of the file system where the file could not be read.
 func Load(path string) (Config, error) {
 	data, mode, err := read(path)
@@ -152,10 +152,10 @@ func permissions(path string, mode fs.FileMode, s wire.Settings) []string {
 	var warnings []string
 	secret := false
 	for _, r := range s.Registers {
-		secret = secret || r.MerchantID != ""
+		secret = secret || r.MerchantID != "" || r.Password != ""
 	}
 	if secret && mode.Perm()&0o004 != 0 {
-		warnings = append(warnings, fmt.Sprintf("%s holds a merchant id and every user can read it (mode %04o); run chmod o-rwx on it", path, mode.Perm()))
+		warnings = append(warnings, fmt.Sprintf("%s holds a merchant id or password and every user can read it (mode %04o); run chmod o-rwx on it", path, mode.Perm()))
 	}
 	if mode.Perm()&0o002 != 0 {
 		warnings = append(warnings, fmt.Sprintf("every user can change %s (mode %04o); run chmod o-w on it", path, mode.Perm()))

@@ -22,6 +22,8 @@ var formats = map[string]func(string) error{
 	"ekassa-address":     optional(checkAddress),
 	"ekassa-serial":      checkSerial,
 	"ekassa-merchant-id": checkMerchantID,
+	"ekassa-username":    checkLogin("user name"),
+	"ekassa-password":    checkLogin("password"),
 	"ekassa-rate":        func(s string) error { _, err := ParseRate(s); return err },
 	"ekassa-shift-age": func(s string) error {
 		return checkDuration(s, 24*time.Hour-1, "more than 0 and less than 24h")
@@ -80,6 +82,21 @@ func checkMerchantID(s string) error {
 		return fmt.Errorf("is the mask %s, not the value; write the merchant id itself", mask)
 	}
 	return nil
+}
+
+// checkLogin checks one half of a login. It never says what it was given.
+func checkLogin(what string) func(string) error {
+	return func(s string) error {
+		switch {
+		case strings.IndexFunc(s, unicode.IsControl) >= 0:
+			return errors.New("has control characters; leave them out")
+		case strings.TrimSpace(s) != s:
+			return errors.New("begins or ends with a space; write it without")
+		case s == mask:
+			return fmt.Errorf("is the mask %s, not the value; write the %s itself", mask, what)
+		}
+		return nil
+	}
 }
 
 const addressForm = "write IP:port, for example 192.168.1.1:8008"

@@ -33,6 +33,8 @@ func TestParseSettings_Accepts(t *testing.T) {
 		"one active of two":       two(`{"id":"a","driver":"caspos","terminal":"till-1"},{"id":"b","driver":"caspos","terminal":"till-1","mode":"offline"}`),
 		"two terminals":           two(`{"id":"a","driver":"caspos","terminal":"till-1"},{"id":"b","driver":"caspos","terminal":"till-2"}`),
 		"no merchant id: not his": two(`{"id":"a","driver":"omnitech"}`),
+		"a login":                 two(`{"id":"a","driver":"omnitech","username":"API","password":"Ə\"x' y"}`),
+		"an empty login":          two(`{"id":"a","driver":"caspos","username":"","password":""}`),
 		"same ip, other port":     two(`{"id":"a","driver":"caspos","address":"10.0.0.1:5544"},{"id":"b","driver":"caspos","address":"10.0.0.1:5545"}`),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,6 +97,11 @@ func TestParseSettings_NamesEveryFaultyField(t *testing.T) {
 		{"merchant id not ascii", two(`{"id":"a","driver":"azsmart","merchant_id":"Ə"}`), `registers[0].merchant_id value`},
 		{"merchant id with space", two(`{"id":"a","driver":"azsmart","merchant_id":"x "}`), `registers[0].merchant_id value`},
 		{"merchant id masked", two(`{"id":"a","driver":"azsmart","merchant_id":"***"}`), `registers[0].merchant_id value`},
+		{"user name with a space", two(`{"id":"a","driver":"omnitech","username":"x "}`), `registers[0].username value`},
+		{"user name too long", two(`{"id":"a","driver":"omnitech","username":"` + strings.Repeat("x", 129) + `"}`), `registers[0].username value`},
+		{"password with a newline", two(`{"id":"a","driver":"caspos","password":"x\ny"}`), `registers[0].password value`},
+		{"password masked", two(`{"id":"a","driver":"caspos","password":"***"}`), `registers[0].password value`},
+		{"password a number", two(`{"id":"a","driver":"caspos","password":1}`), `registers[0].password type`},
 		{"merchant id a number", two(`{"id":"a","driver":"azsmart","merchant_id":1}`), `registers[0].merchant_id type`},
 		// Shift, offline, zone, language.
 		{"warnings", `{"shift":{"warn_after":["0h","24h","22","h",""]}}`, `shift.warn_after[0] value, shift.warn_after[1] value, shift.warn_after[2] value, shift.warn_after[3] value, shift.warn_after[4] value`},

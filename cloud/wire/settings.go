@@ -14,7 +14,7 @@ import (
 
 // Settings is everything about the business that the cloud may push to an
 // agent; never the receipts. [ParseSettings] makes one from JSON and
-// encoding/json writes it back, merchant ids included: show or log only what
+// encoding/json writes it back, secrets included: show or log only what
 // [Settings.Masked] returns.
 type Settings struct {
 	Module    Module     `json:"module"`
@@ -65,6 +65,10 @@ type Register struct {
 	Address netip.AddrPort `json:"address,omitzero"`
 	// MerchantID signs the requests to an AzSmart register; required there.
 	MerchantID Secret `json:"merchant_id,omitempty"`
+	// Username and Password log in to an Omnitech or Caspos register. Default
+	// empty, for those that check neither.
+	Username Secret `json:"username,omitempty"`
+	Password Secret `json:"password,omitempty"`
 	// Serial pins the register. Empty: the first one seen is remembered.
 	Serial string `json:"serial"`
 	// Terminal is the id of the one terminal it serves. Empty: not bound.
@@ -173,7 +177,7 @@ func (s Settings) Terminal(id string) (Terminal, bool) {
 // the zone database with it.
 func (s Settings) Location() (*time.Location, error) { return time.LoadLocation(s.Timezone) }
 
-// Equal reports whether both mean the same, merchant ids included. The order
+// Equal reports whether both mean the same, secrets included. The order
 // of registers, terminals and warnings counts.
 func (s Settings) Equal(o Settings) bool {
 	return s.Module == o.Module && s.Tax == o.Tax &&
@@ -183,26 +187,31 @@ func (s Settings) Equal(o Settings) bool {
 		s.Offline == o.Offline && s.Timezone == o.Timezone && s.Language == o.Language
 }
 
-// Masked returns a copy for showing: every merchant id that is set is "***".
+// Masked returns a copy for showing: every merchant id, user name and password
+// that is set is "***".
 // [ParseSettings] refuses that mask, so a masked copy cannot come back by
 // mistake as the real thing.
 func (s Settings) Masked() Settings {
 	s.Registers = slices.Clone(s.Registers)
 	for i := range s.Registers {
-		s.Registers[i].MerchantID = s.Registers[i].MerchantID.masked()
+		s.Registers[i] = s.Registers[i].masked()
 	}
 	return s
 }
 
-// LogValue keeps merchant ids out of logs, whatever the handler.
+// LogValue keeps secrets out of logs, whatever the handler.
 func (s Settings) LogValue() slog.Value {
 	type plain Settings // has no LogValue of its own
 	return slog.AnyValue(plain(s.Masked()))
 }
 
-// LogValue keeps the merchant id out of logs, whatever the handler.
+func (r Register) masked() Register {
+	r.MerchantID, r.Username, r.Password = r.MerchantID.masked(), r.Username.masked(), r.Password.masked()
+	return r
+}
+
+// LogValue keeps the register's secrets out of logs, whatever the handler.
 func (r Register) LogValue() slog.Value {
 	type plain Register // has no LogValue of its own
-	r.MerchantID = r.MerchantID.masked()
-	return slog.AnyValue(plain(r))
+	return slog.AnyValue(plain(r.masked()))
 }

@@ -98,7 +98,7 @@ func checkNode(t *testing.T, path string, node map[string]any) {
 func TestSecret_IsNeverShown(t *testing.T) {
 	const secret = "S3CR3T-VALUE"
 	s := wire.DefaultSettings()
-	s.Registers = []wire.Register{{ID: "a", Driver: "azsmart", MerchantID: secret, Mode: "active"}}
+	s.Registers = []wire.Register{{ID: "a", Driver: "azsmart", MerchantID: secret, Username: secret, Password: secret, Mode: "active"}}
 	hidden := []string{secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprint([]byte(secret))}
 	check := func(how, text string) {
 		t.Helper()
@@ -108,7 +108,7 @@ func TestSecret_IsNeverShown(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range []any{s, &s, s.Registers, s.Registers[0], &s.Registers[0], s.Registers[0].MerchantID, s.Masked()} {
+	for _, v := range []any{s, &s, s.Registers, s.Registers[0], &s.Registers[0], s.Registers[0].MerchantID, s.Registers[0].Username, s.Registers[0].Password, s.Masked()} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%20s", "%.3s"} {
 			check(verb, fmt.Sprintf(verb, v))
 		}
@@ -124,7 +124,7 @@ func TestSecret_IsNeverShown(t *testing.T) {
 		}
 	}
 	check("masked json", string(mustJSON(t, s.Masked())))
-	if s.Registers[0].MerchantID.Reveal() != secret {
+	if r := s.Registers[0]; r.MerchantID.Reveal() != secret || r.Username.Reveal() != secret || r.Password.Reveal() != secret {
 		t.Error("masking a copy changed the original")
 	}
 	if !strings.Contains(string(mustJSON(t, s)), secret) {
@@ -141,6 +141,10 @@ func TestSecret_IsNeverShown(t *testing.T) {
 		`{"registers":[{"id":"a","driver":"azsmart","merchant_id":"` + secret + `","merchant_id":"` + secret + `"}]}`,
 		`{"registers":[{"id":"a","driver":"azsmart","merchant_id":"` + secret + `" "x"}]}`,
 		`{"registers":{"merchant_id":"` + secret + `"}}`,
+		`{"registers":[{"id":"a","driver":"omnitech","username":" ` + secret + `"}]}`,
+		`{"registers":[{"id":"a","driver":"omnitech","password":"` + secret + `\n"}]}`,
+		`{"registers":[{"id":"a","driver":"caspos","password":"` + strings.Repeat(secret, 20) + `"}]}`,
+		`{"registers":[{"id":"a","driver":"caspos","password":["` + secret + `"]}]}`,
 	} {
 		_, err := wire.ParseSettings([]byte(in))
 		if err == nil {

@@ -26,14 +26,6 @@ const (
 // may come after it. So may faults of reading and writing JSON (10xx): the
 // library writes its answer too.
 var codes = []Code{
-	{-13, -12, Operator, other, proves, "USB link to the token"},
-	{-11, -11, Auth, credentials, refuses, "stored session is invalid"},
-	{-10, -10, Check, other, proves, "operation failed"},
-	{-9, -5, Payload, badData, proves, "arguments, JSON, version or kind of request"},
-	{-4, -4, Wait, busy, proves, "out of memory"},
-	{-3, -3, Operator, other, proves, "token is missing"},
-	{-2, -2, Check, other, proves, "time-out"},
-	{-1, -1, Check, other, proves, "unknown"},
 	{0, 0, OK, none, proves, "success"},
 	{101, 109, Service, supplier, proves, "start-up or hardware of the token"},
 	{110, 110, Service, supplier, proves, "token memory overflow"},

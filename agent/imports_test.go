@@ -43,8 +43,10 @@ var mayImport = map[string][]string{
 	"agent/receipt": {},
 	"cloud/wire":    {},
 	// What is asked of a register speaks of receipts.
-	"agent/register":         {"agent/receipt"},
-	"agent/register/azsmart": {"agent/crash", "agent/receipt", "agent/register"},
+	"agent/register":           {"agent/receipt"},
+	"agent/register/azsmart":   {"agent/receipt", "agent/register", "agent/register/once", "agent/register/tokentext"},
+	"agent/register/once":      {"agent/crash"},
+	"agent/register/tokentext": {},
 	// What the makers of one token share, and no maker's own.
 	"agent/register/tokencode": {"agent/register"},
 	// The simulator knows the protocol page only: what it shared with the driver
@@ -58,11 +60,13 @@ var mayImport = map[string][]string{
 	"agent/texts":     {"agent/receipt", "agent/register"}, // it words their codes
 	"agent/token":     {},
 	"agent/till":      {"agent/crash", "agent/receipt", "agent/register", "agent/texts", "cloud/wire"},
+	// It knows its protocol's page only, as the simulator does.
+	"agent/frontdoor": {"agent/crash", "agent/receipt", "agent/register", "agent/texts"},
 	// Of the cloud the agent knows the contract alone.
 	"agent/config": {"cloud/wire"},
 	// One page sees them all.
 	"agent": {
-		"agent/config", "agent/discovery", "agent/dispatch", "agent/journal", "agent/receipt", "agent/register",
+		"agent/config", "agent/discovery", "agent/dispatch", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",
 		"agent/register/azsmart", "agent/till", "agent/token", "cloud/wire",
 	},
 	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/token", "cloud/wire"},

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"ekassa/agent/receipt"
+	"ekassa/agent/register/tokentext"
 )
 
 var errNotAnswer = errors.New("no answer of this protocol")
@@ -236,5 +237,5 @@ func clip(s string) string {
 		}
 		return r
 	}, s)
-	return cut(strings.TrimSpace(s), 200)
+	return tokentext.Cut(strings.TrimSpace(s), 200)
 }

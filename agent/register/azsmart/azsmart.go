@@ -12,6 +12,8 @@ import (
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
+	"ekassa/agent/register/once"
+	"ekassa/agent/register/tokentext"
 )
 
 var _ register.Register = (*Driver)(nil)
@@ -62,7 +64,7 @@ func (c Config) GoString() string { return c.String() }
 // Driver is an AzSmart register at one address.
 type Driver struct {
 	cfg  Config // without the secret
-	wire transport
+	wire once.Line
 	form func(body []byte) []byte // signs: the secret is in here and nowhere else
 	mask func(b []byte) []byte    // takes the secret out of what a register says back
 
@@ -94,7 +96,7 @@ func New(c Config) *Driver {
 	c.MerchantID = ""
 	return &Driver{
 		cfg:  c,
-		wire: transport{addr: c.Addr, connect: c.Connect},
+		wire: once.Line{Addr: c.Addr, Connect: c.Connect},
 		form: func(body []byte) []byte { return form(body, secret, escaping) },
 		mask: func(b []byte) []byte {
 			if secret == "" {
@@ -115,7 +117,7 @@ func (d *Driver) GoString() string { return d.cfg.String() }
 // makes one document (8.2); nothing guards the resend of anything else, of the
 // classic edition, or of a register that was not asked yet.
 func (d *Driver) Abilities() register.Abilities {
-	a := register.Abilities{Kinds: map[receipt.Kind]register.Class{}, Settle: settleClassic, Names: nameLimit}
+	a := register.Abilities{Kinds: map[receipt.Kind]register.Class{}, Settle: settleClassic, Names: tokentext.NameLimit}
 	for kind := range routes {
 		a.Kinds[kind] = register.Neither
 	}
@@ -291,21 +293,28 @@ func (d *Driver) Send(ctx context.Context, r register.Request) register.Outcome 
 	return o
 }
 
+// post signs and sends, once (section 2).
+func (d *Driver) post(ctx context.Context, route string, body []byte, wait time.Duration) once.Answer {
+	return d.wire.Post(ctx, once.Request{
+		Path: "/" + route, Type: "application/x-www-form-urlencoded", Body: d.form(body), Wait: wait, Name: route,
+	})
+}
+
 // order sends what changes something. With an error in the outcome there is no
 // answer, and the outcome is complete.
 func (d *Driver) order(ctx context.Context, route string, body []byte) (answer, register.Outcome) {
-	r := d.wire.post(ctx, route, d.form(body), d.cfg.Document)
-	if !r.left && r.err != nil {
-		return answer{}, register.Outcome{Verdict: register.NotSent, Cause: register.Unreachable, Err: r.err}
+	r := d.post(ctx, route, body, d.cfg.Document)
+	if !r.Left && r.Err != nil {
+		return answer{}, register.Outcome{Verdict: register.NotSent, Cause: register.Unreachable, Err: r.Err}
 	}
 	// An answer that is whole counts, whatever befell the connection after it.
-	a, err := decode(d.mask(r.body))
+	a, err := decode(d.mask(r.Body))
 	if err == nil {
 		return a, register.Outcome{}
 	}
 	o := register.Outcome{Verdict: register.Unknown, Cause: register.Other, Err: err}
-	if r.err != nil {
-		o.Cause, o.Err = register.Unreachable, r.err
+	if r.Err != nil {
+		o.Cause, o.Err = register.Unreachable, r.Err
 	}
 	return a, o
 }
@@ -313,11 +322,11 @@ func (d *Driver) order(ctx context.Context, route string, body []byte) (answer, 
 // ask puts a question. The error is a *register.Fault; with a code or words of
 // the register in it, the answer is there as well.
 func (d *Driver) ask(ctx context.Context, route string, body []byte) (answer, error) {
-	r := d.wire.post(ctx, route, d.form(body), d.cfg.Question)
-	a, err := decode(d.mask(r.body))
+	r := d.post(ctx, route, body, d.cfg.Question)
+	a, err := decode(d.mask(r.Body))
 	if err != nil {
-		if r.err != nil {
-			return answer{}, &register.Fault{Cause: register.Unreachable, Err: r.err}
+		if r.Err != nil {
+			return answer{}, &register.Fault{Cause: register.Unreachable, Err: r.Err}
 		}
 		return answer{}, &register.Fault{Cause: register.Other, Err: err}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
+	"ekassa/agent/register/tokentext"
 )
 
 func causeIs(err error) register.Cause {
@@ -34,7 +35,7 @@ func TestIdentify_TellsTheEditionsApart(t *testing.T) {
 		f := newFake(t)
 		f.says(routeCheckShift, c.shift)
 		d := f.driver()
-		if a := d.Abilities(); a.Kinds[receipt.Sale] != register.Neither || a.Settle != settleClassic || !a.Can(receipt.Withdrawal) || a.Names != nameLimit {
+		if a := d.Abilities(); a.Kinds[receipt.Sale] != register.Neither || a.Settle != settleClassic || !a.Can(receipt.Withdrawal) || a.Names != tokentext.NameLimit {
 			t.Errorf("before it was asked: %+v", a)
 		}
 		i, err := d.Identify(context.Background())

@@ -8,6 +8,7 @@ import (
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
+	"ekassa/agent/register/tokentext"
 )
 
 var errNoParent = errors.New("the parent's fiscal id is not known")
@@ -28,7 +29,7 @@ func (d *Driver) Prepare(job register.Job) (register.Request, error) {
 	switch r.Kind {
 	case receipt.Deposit, receipt.Withdrawal:
 		v = cash{
-			DocumentExtID: d.key(job), DocNumber: job.Key, EmployeeName: person(r.Cashier),
+			DocumentExtID: d.key(job), DocNumber: job.Key, EmployeeName: tokentext.Person(r.Cashier),
 			Amount: int64(r.Amount), Currency: currency,
 		}
 	case receipt.Cancel:
@@ -57,7 +58,7 @@ func (d *Driver) document(job register.Job) (document, error) {
 	r := job.Receipt
 	v := document{
 		DocumentExtID: d.key(job), DocTime: moment(r.Time, d.cfg.Zone), DocNumber: job.Key,
-		EmployeeName: person(r.Cashier), Currency: currency,
+		EmployeeName: tokentext.Person(r.Cashier), Currency: currency,
 		Items: lines(r.Items, ids(job)), Payments: paid(r.Payments),
 	}
 	for _, l := range v.Items {
@@ -92,7 +93,7 @@ func (d *Driver) rollback(job register.Job) (v rollback, err error) {
 	if len(r.Items) == 0 && job.Parent != nil {
 		r.Items, r.Payments = job.Parent.Items, job.Parent.Payments
 	}
-	v = rollback{DocumentID: fiscalID, EmployeeName: person(r.Cashier), Items: lines(r.Items, ids(job))}
+	v = rollback{DocumentID: fiscalID, EmployeeName: tokentext.Person(r.Cashier), Items: lines(r.Items, ids(job))}
 	if len(r.Items) > 0 {
 		v.Payments = paid(r.Payments)
 	}
@@ -111,7 +112,7 @@ func (d *Driver) creditPay(job register.Job) (v creditPay, err error) {
 		return v, errNoParent
 	}
 	v = creditPay{
-		DocumentID: id{text: sale, number: true}, EmployeeName: person(r.Cashier), Currency: currency,
+		DocumentID: id{text: sale, number: true}, EmployeeName: tokentext.Person(r.Cashier), Currency: currency,
 		CreditContract: contract(r, job.Parent), Items: lines(r.Items, ids(job)), Payments: paid(r.Payments),
 	}
 	for _, l := range v.Items {
@@ -126,7 +127,7 @@ func (d *Driver) correction(r receipt.Receipt) (v correction, err error) {
 		return v, errors.New("no period is given")
 	}
 	v = correction{
-		EmployeeName: person(r.Cashier),
+		EmployeeName: tokentext.Person(r.Cashier),
 		DateStart:    moment(r.Period.From, d.cfg.Zone), DateStop: moment(r.Period.To, d.cfg.Zone),
 		Amount:     int64(r.Total()),
 		CashAmount: int64(r.Payments.Cash), CashlessAmount: int64(r.Payments.Card), BonusesAmount: int64(r.Payments.Bonus),
@@ -180,7 +181,7 @@ func lines(items []receipt.Item, ids []string) []line {
 	var all []line
 	for n, i := range items {
 		l := line{
-			ItemID: ids[n], ItemName: itemName(i.Name, ids[n], nameLimit), ItemUnit: units[i.Unit],
+			ItemID: ids[n], ItemName: tokentext.ItemName(i.Name, ids[n], tokentext.NameLimit), ItemUnit: units[i.Unit],
 			ItemQty: int64(i.Quantity), ItemAmount: int64(i.Total()), Discount: int64(i.Discount),
 			ItemTaxes: []tax{taxOf(i.Tax)},
 		}
@@ -197,7 +198,7 @@ func taxOf(t receipt.Tax) tax {
 	if known, ok := taxes[t.Type]; ok {
 		return known
 	}
-	return tax{TaxName: clean(t.Name, cashierLimit), TaxPrc: int64(t.Rate), CalcType: 1}
+	return tax{TaxName: tokentext.Clean(t.Name, tokentext.CashierLimit), TaxPrc: int64(t.Rate), CalcType: 1}
 }
 
 // ids gives each line of the job its article code. A line without one is called
@@ -220,7 +221,7 @@ func ids(job register.Job) []string {
 func own(items []receipt.Item) []string {
 	ids, taken := make([]string, len(items)), map[string]bool{}
 	for n, i := range items {
-		ids[n] = code(i.Code)
+		ids[n] = tokentext.Code(i.Code)
 		taken[ids[n]] = true
 	}
 	for n, i := range items {
@@ -246,7 +247,7 @@ func own(items []receipt.Item) []string {
 func matched(items, sold []receipt.Item) []string {
 	ids, of := own(items), own(sold)
 	for n, i := range items {
-		if code(i.Code) != "" {
+		if tokentext.Code(i.Code) != "" {
 			continue
 		}
 		if at := find(i, sold); at >= 0 {
@@ -263,7 +264,7 @@ func matched(items, sold []receipt.Item) []string {
 func find(i receipt.Item, among []receipt.Item) int {
 	found := -1
 	for n, x := range among {
-		if code(x.Code) != "" || !named(i, x) {
+		if tokentext.Code(x.Code) != "" || !named(i, x) {
 			continue
 		}
 		if same(i, x) {

@@ -11,6 +11,7 @@ import (
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
+	"ekassa/agent/register/tokentext"
 )
 
 const testKey = "1234567800000001"
@@ -235,7 +236,7 @@ func TestIDs(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
-	if got := code(" \x00" + strings.Repeat("Ş", 40)); got != strings.Repeat("Ş", codeLimit) {
+	if got := tokentext.Code(" \x00" + strings.Repeat("Ş", 40)); got != strings.Repeat("Ş", tokentext.CodeLimit) {
 		t.Errorf("code %q", got)
 	}
 }

@@ -14,11 +14,11 @@ import (
 // where nobody answers; what answers otherwise is no register of this maker.
 func Recognise(ctx context.Context, addr netip.AddrPort) (bool, error) {
 	d := New(Config{Addr: addr, MerchantID: "00000000000000000000000000000000"})
-	r := d.wire.post(ctx, routeCheckShift, d.form([]byte(`{}`)), d.cfg.Question)
-	a, err := decode(r.body)
+	r := d.post(ctx, routeCheckShift, []byte(`{}`), d.cfg.Question)
+	a, err := decode(r.Body)
 	if err != nil {
-		if len(r.body) == 0 && r.err != nil {
-			return false, &register.Fault{Cause: register.Unreachable, Err: r.err}
+		if len(r.Body) == 0 && r.Err != nil {
+			return false, &register.Fault{Cause: register.Unreachable, Err: r.Err}
 		}
 		return false, nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
+	"ekassa/agent/register/tokentext"
 )
 
 // employee is the whole request of routes that only want a cashier.
@@ -16,7 +17,7 @@ type employee struct {
 
 // OpenShift opens the shift (6.2). Code 6 means here that it was open.
 func (d *Driver) OpenShift(ctx context.Context, cashier string) register.Outcome {
-	a, o := d.order(ctx, routeOpenShift, encode(employee{person(cashier)}))
+	a, o := d.order(ctx, routeOpenShift, encode(employee{tokentext.Person(cashier)}))
 	if o.Err != nil {
 		return o
 	}
@@ -29,7 +30,7 @@ func (d *Driver) CloseShift(ctx context.Context, cashier string) (register.Repor
 	a, o := d.order(ctx, routeCloseShift, encode(struct {
 		EmployeeName        string `json:"employeeName"`
 		OpenOrdersOperation string `json:"openOrdersOperation"`
-	}{person(cashier), "check"}))
+	}{tokentext.Person(cashier), "check"}))
 	if o.Err != nil {
 		return register.Report{}, o
 	}
@@ -124,13 +125,13 @@ func (d *Driver) Period(ctx context.Context, from, to time.Time) (register.Repor
 		EmployeeName string `json:"employeeName"`
 		DateFrom     string `json:"dateFrom"`
 		DateFor      string `json:"dateFor"`
-	}{person(""), first, last}))
+	}{tokentext.Person(""), first, last}))
 	if refused(err, codeJSON, codeParameter, codeDate) {
 		a, err = d.ask(ctx, routeDates, encode(struct {
 			EmployeeName string `json:"employeeName"`
 			DateStart    string `json:"date_start"`
 			DateStop     string `json:"date_stop"`
-		}{person(""), first + " 00:00:00", last + " 23:59:59"}))
+		}{tokentext.Person(""), first + " 00:00:00", last + " 23:59:59"}))
 	}
 	if err != nil {
 		return register.Report{}, err

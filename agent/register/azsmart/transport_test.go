@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ekassa/agent/register"
+	"ekassa/agent/register/once"
 )
 
 // cutServer is a server that reads a request as far as the test wants and answers
@@ -101,7 +102,7 @@ func TestSend_NeverTwiceWhereverTheLineIsCut(t *testing.T) {
 		{"a redirect", write("HTTP/1.1 307 Go\r\nLocation: /sale\r\nContent-Length: 0\r\n\r\n"), register.Unknown},
 		{"no HTTP", write(success), register.Unknown},
 		{"only interim answers", write(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 50)), register.Unknown},
-		{"too long an answer", write(http200(success+strings.Repeat(" ", maxBody), len(success)+maxBody)), register.Unknown},
+		{"too long an answer", write(http200(success+strings.Repeat(" ", once.MaxBody), len(success)+once.MaxBody)), register.Unknown},
 		{"endless headers", write("HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("y", 1000)+"\r\n", 1500)), register.Unknown},
 	}
 	for n := 1; n < len(whole); n += 7 {

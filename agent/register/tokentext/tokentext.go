@@ -1,4 +1,7 @@
-package azsmart
+// Package tokentext writes names as the fiscal token takes them: its characters
+// and lengths are the same behind every maker's app (protocols/omnitech.md,
+// section 7; AzSmart's page names none).
+package tokentext
 
 import (
 	"strings"
@@ -7,13 +10,12 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// The most characters that are sent. The maker names no limits (section 12);
-// these are the fiscal token's, which all makers share: a name of 255 bytes,
-// where no allowed letter takes more than two, and a cashier of 64 characters.
+// The most characters that are sent: a name of 255 bytes, where no allowed
+// letter takes more than two, a cashier, and an article's code.
 const (
-	nameLimit    = 127
-	cashierLimit = 64
-	codeLimit    = 32
+	NameLimit    = 127
+	CashierLimit = 64
+	CodeLimit    = 32
 )
 
 // allowed are the characters that the fiscal token takes in names, beside the
@@ -46,10 +48,10 @@ func isAllowed(r rune) bool {
 	return strings.ContainsRune(allowed, r)
 }
 
-// clean gives the text with only allowed characters, blanks collapsed, at most
+// Clean gives the text with only allowed characters, blanks collapsed, at most
 // limit characters long. Letters with marks that are not allowed lose the mark;
 // what has no plain form is left out.
-func clean(s string, limit int) string {
+func Clean(s string, limit int) string {
 	var b strings.Builder
 	blank := false
 	put := func(r rune) {
@@ -77,12 +79,12 @@ func clean(s string, limit int) string {
 			}
 		}
 	}
-	return cut(b.String(), limit)
+	return Cut(b.String(), limit)
 }
 
-// cut keeps the first limit characters. In cleaned text a letter is one
+// Cut keeps the first limit characters. In cleaned text a letter is one
 // character, so none is split.
-func cut(s string, limit int) string {
+func Cut(s string, limit int) string {
 	n := 0
 	for at := range s {
 		if n == limit {
@@ -93,36 +95,36 @@ func cut(s string, limit int) string {
 	return s
 }
 
-// itemName is the name that is sent for a line. Where nothing readable is left
+// ItemName is the name that is sent for a line. Where nothing readable is left
 // of the till's, it names the article instead: a cheque must say what was sold
 // (rules.md 7).
-func itemName(name, id string, limit int) string {
-	if s := clean(name, limit); readable(s) {
+func ItemName(name, id string, limit int) string {
+	if s := Clean(name, limit); readable(s) {
 		return s
 	}
-	return cut(strings.TrimRight("Məhsul "+clean(id, codeLimit), " "), limit)
+	return Cut(strings.TrimRight("Məhsul "+Clean(id, CodeLimit), " "), limit)
 }
 
 func readable(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
 }
 
-// person is a cashier's name. Registers want one (section 5.1).
-func person(name string) string {
-	if s := clean(name, cashierLimit); readable(s) {
+// Person is a cashier's name. Registers want one.
+func Person(name string) string {
+	if s := Clean(name, CashierLimit); readable(s) {
 		return s
 	}
 	return "Kassir"
 }
 
-// code cleans an article code: printable characters only, cut at the token's
+// Code cleans an article code: printable characters only, cut at the token's
 // limit. It need not be readable, only the same for the same article.
-func code(s string) string {
+func Code(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {
 			return -1
 		}
 		return r
 	}, norm.NFC.String(s))
-	return strings.TrimSpace(cut(strings.TrimSpace(s), codeLimit))
+	return strings.TrimSpace(Cut(strings.TrimSpace(s), CodeLimit))
 }

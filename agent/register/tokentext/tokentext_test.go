@@ -1,4 +1,4 @@
-package azsmart
+package tokentext
 
 import (
 	"strings"
@@ -31,20 +31,20 @@ func TestClean(t *testing.T) {
 		{"  ", ""},
 		{"中文", ""},
 	} {
-		if got := clean(c.in, 100); got != c.want {
-			t.Errorf("clean(%q) = %q, want %q", c.in, got, c.want)
+		if got := Clean(c.in, 100); got != c.want {
+			t.Errorf("Clean(%q) = %q, want %q", c.in, got, c.want)
 		}
 	}
 }
 
 func TestClean_CutsBetweenLetters(t *testing.T) {
-	if got := clean("Əəəşşş", 4); got != "Əəəş" {
+	if got := Clean("Əəəşşş", 4); got != "Əəəş" {
 		t.Errorf("cut to %q", got)
 	}
-	if got := clean("abc def", 4); got != "abc" {
+	if got := Clean("abc def", 4); got != "abc" {
 		t.Errorf("cut to %q", got)
 	}
-	if got := clean(strings.Repeat("Ş", 500), nameLimit); utf8.RuneCountInString(got) != nameLimit || len(got) > 255 {
+	if got := Clean(strings.Repeat("Ş", 500), NameLimit); utf8.RuneCountInString(got) != NameLimit || len(got) > 255 {
 		t.Errorf("%d characters, %d bytes", utf8.RuneCountInString(got), len(got))
 	}
 }
@@ -53,36 +53,36 @@ func TestItemName_NamesTheArticleWhereNothingIsLeft(t *testing.T) {
 	for _, c := range []struct{ name, id, want string }{
 		{"🍕", "1001", "Məhsul 1001"}, {"***", "7", "Məhsul 7"}, {"", "中", "Məhsul"}, {"Çay", "7", "Çay"},
 	} {
-		if got := itemName(c.name, c.id, nameLimit); got != c.want {
-			t.Errorf("itemName(%q, %q) = %q, want %q", c.name, c.id, got, c.want)
+		if got := ItemName(c.name, c.id, NameLimit); got != c.want {
+			t.Errorf("ItemName(%q, %q) = %q, want %q", c.name, c.id, got, c.want)
 		}
 	}
-	if got := person("\u200b"); got != "Kassir" {
+	if got := Person("\u200b"); got != "Kassir" {
 		t.Errorf("nobody is %q", got)
 	}
 }
 
 // checkClean holds what must hold of every cleaned text.
 func checkClean(tb interface{ Errorf(string, ...any) }, s string, limit int) {
-	got := clean(s, limit)
+	got := Clean(s, limit)
 	if !utf8.ValidString(got) || utf8.RuneCountInString(got) > limit {
-		tb.Errorf("clean(%q, %d) = %q", s, limit, got)
+		tb.Errorf("Clean(%q, %d) = %q", s, limit, got)
 	}
 	for _, r := range got {
 		if !isAllowed(r) {
-			tb.Errorf("clean(%q) keeps %q", s, r)
+			tb.Errorf("Clean(%q) keeps %q", s, r)
 		}
 	}
 	if strings.Contains(got, "  ") || strings.TrimSpace(got) != got {
-		tb.Errorf("clean(%q) = %q has blanks", s, got)
+		tb.Errorf("Clean(%q) = %q has blanks", s, got)
 	}
-	if again := clean(got, limit); again != got {
-		tb.Errorf("clean(%q) = %q, again %q", s, got, again)
+	if again := Clean(got, limit); again != got {
+		tb.Errorf("Clean(%q) = %q, again %q", s, got, again)
 	}
-	if other := clean(norm.NFD.String(s), limit); utf8.ValidString(s) && other != clean(norm.NFC.String(s), limit) {
-		tb.Errorf("clean(%q) depends on how letters are composed: %q, %q", s, got, other)
+	if other := Clean(norm.NFD.String(s), limit); utf8.ValidString(s) && other != Clean(norm.NFC.String(s), limit) {
+		tb.Errorf("Clean(%q) depends on how letters are composed: %q, %q", s, got, other)
 	}
-	if itemName(s, "1", max(limit, 10)) == "" {
+	if ItemName(s, "1", max(limit, 10)) == "" {
 		tb.Errorf("the item %q has no name", s)
 	}
 }
@@ -95,8 +95,8 @@ func TestClean_Properties(t *testing.T) {
 		letters := []rune("əğıöşüçİƏĞIÖŞÜÇабвгдёйЙабв xyz 09 .,-")
 		s := rapid.StringOfN(rapid.SampledFrom(letters), 0, 60, -1).Draw(t, "text")
 		want := strings.Join(strings.Fields(s), " ")
-		if got := clean(s, 100); got != want {
-			t.Errorf("clean(%q) = %q", s, got)
+		if got := Clean(s, 100); got != want {
+			t.Errorf("Clean(%q) = %q", s, got)
 		}
 	})
 }

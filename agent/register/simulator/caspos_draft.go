@@ -156,8 +156,12 @@ func (c *casposCall) item(f *casposFields) Item {
 	if it.ID == "" {
 		f.blame(casposCodeLength, "%scode is missing", f.path)
 	}
-	if it.Quantity == 0 {
+	switch {
+	case it.Quantity == 0:
 		f.blame(casposLineTotal, "%squantity is missing or 0", f.path)
+	case it.Quantity > maxNumber/1000: // price × quantity must fit an int64
+		f.blame(casposLineTotal, "%squantity is too large", f.path)
+		it.Quantity = 0
 	}
 	if !c.quirks.has(quirkCasposAnyName) && strings.ContainsFunc(it.Name, func(r rune) bool { return !strings.ContainsRune(nameAlphabet, r) }) {
 		f.blame(casposBadName, "%sname holds a character that is not allowed", f.path)
@@ -200,10 +204,6 @@ func (c *casposCall) lineTotal(f *casposFields, it *Item) {
 		f.missing("salePrice")
 	}
 	price, discount := f.money("salePrice"), f.money("discountAmount")
-	if it.Quantity > maxNumber/1000 { // keeps price × quantity within an int64
-		f.blame(casposLineTotal, "%squantity is too large", f.path)
-		return
-	}
 	it.Amount = mulDiv(price, it.Quantity, 1000)
 	if it.Amount > maxNumber {
 		f.blame(casposLineTotal, "%ssalePrice × quantity is too large", f.path)

@@ -373,9 +373,9 @@ func TestCasposSale_InTheOtherReadings(t *testing.T) {
 	cheap := func(uuid string, cash float64) object {
 		return with(roll(uuid), "items", rollItem("discountAmount", 0.5), "cashPayment", cash)
 	}
-	s, c := openCaspos(t)
+	_, c := openCaspos(t)
 	c.says("sale", cheap("u", 8), "607")
-	s, c = openCaspos(t, quirk("discount-subtracted"))
+	s, c := openCaspos(t, quirk("discount-subtracted"))
 	c.done("sale", cheap("u", 8))
 	c.says("sale", with(roll("u2"), "items", rollItem("discountAmount", 8.51)), "614")
 	if it := count(t, s, 1)[0].Items[0]; it.Amount != 800 || it.Discount != 50 {

@@ -66,6 +66,11 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		return fmt.Errorf("listen for tills on %s: %w; stop the other program or choose another listen", cfg.Listen, errors.Unwrap(err))
 	}
 	defer listener.Close()
+	doors, err := openDoors(cfg.FrontDoors)
+	if err != nil {
+		return err
+	}
+	defer closeDoors(doors)
 	j, err := journal.Open(cfg.DataDir, time.Now)
 	if err != nil {
 		return err
@@ -97,6 +102,10 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		parts.Go(func() error { return l.Run(ctx) })
 	}
 	parts.Go(func() error { return till.Serve(ctx, listener, tills, o.Log) })
+	for _, d := range doors {
+		h := d.handler(receipts, desk, func() wire.Settings { return cfg.Settings }, o.Log)
+		parts.Go(func() error { return till.Serve(ctx, d, h, o.Log) })
+	}
 	parts.Go(func() error {
 		select {
 		case <-ctx.Done():

@@ -86,10 +86,21 @@ type Item struct {
 	Discount      Money    `json:"discount"` // taken off the line
 	Tax           Tax      `json:"tax"`
 	PurchasePrice Money    `json:"purchase_price,omitempty"` // for one unit; margin18 only
+	// Sum stands where a till told what the line comes to and no price (a front
+	// door's), and price × quantity, rounded, is something else. 0: it is that.
+	Sum Money `json:"sum,omitempty"`
+}
+
+// Gross is what the line comes to before its discount.
+func (i Item) Gross() Money {
+	if i.Sum != 0 {
+		return i.Sum
+	}
+	return Gross(i.Price, i.Quantity)
 }
 
 // Total is what the guest owes for the line.
-func (i Item) Total() Money { return Gross(i.Price, i.Quantity) - i.Discount }
+func (i Item) Total() Money { return i.Gross() - i.Discount }
 
 // Payments says how a receipt was paid. Cash is what was handed over; the rest
 // is exact.

@@ -15,8 +15,26 @@ import (
 // TestMDNS_AnnouncesTheRegisterOnLoopback looks for it as an agent would, on the
 // loopback interface and nowhere else.
 func TestMDNS_AnnouncesTheRegisterOnLoopback(t *testing.T) {
+	for _, tc := range []struct {
+		protocol     Protocol
+		serial, path string
+	}{{AzSmart, "NMQ-mdns", "/"}, {Caspos, "NMQ-mdns-caspos", "/"}} {
+		t.Run(string(tc.protocol), func(t *testing.T) {
+			e := browse(t, func(c *Config) { c.Protocol, c.Serial = tc.protocol, tc.serial })
+			for _, want := range []string{"protocol=" + string(tc.protocol), "serial=" + tc.serial, "path=" + tc.path} {
+				if !slices.Contains(e.Text, want) {
+					t.Errorf("no %s in %v", want, e.Text)
+				}
+			}
+		})
+	}
+}
+
+// browse starts a register that announces itself and returns what is found.
+func browse(t *testing.T, change func(*Config)) (entry *zeroconf.ServiceEntry) {
+	t.Helper()
 	lo := loopback(t)
-	s, _ := start(t, func(c *Config) { c.MDNS, c.Serial = true, "NMQ-mdns" })
+	s, _ := start(t, change, func(c *Config) { c.MDNS = true })
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	r, err := zeroconf.NewResolver(zeroconf.SelectIPTraffic(zeroconf.IPv4), zeroconf.SelectIfaces([]net.Interface{lo}))
@@ -28,23 +46,19 @@ func TestMDNS_AnnouncesTheRegisterOnLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	for e := range found { // the library closes it when ctx ends
-		if !strings.Contains(e.Instance, "NMQ-mdns") {
-			continue
+		if !strings.HasSuffix(e.Instance, " "+s.Serial()) || entry != nil {
+			continue // drained until the library is done
 		}
-		if e.Port != s.gate.Addr().(*net.TCPAddr).Port || len(e.AddrIPv4) != 1 || !e.AddrIPv4[0].Equal(net.IPv4(127, 0, 0, 1)) {
-			t.Errorf("%+v", e)
-		}
-		for _, want := range []string{"protocol=azsmart", "serial=NMQ-mdns", "path=/"} {
-			if !slices.Contains(e.Text, want) {
-				t.Errorf("no %s in %v", want, e.Text)
-			}
-		}
+		entry = e
 		cancel()
-		for range found { // drained until the library is done
-		}
-		return
 	}
-	t.Error("not found")
+	if entry == nil {
+		t.Fatal("not found")
+	}
+	if entry.Port != s.gate.Addr().(*net.TCPAddr).Port || len(entry.AddrIPv4) != 1 || !entry.AddrIPv4[0].Equal(net.IPv4(127, 0, 0, 1)) {
+		t.Errorf("%+v", entry)
+	}
+	return entry
 }
 
 func loopback(t *testing.T) net.Interface {

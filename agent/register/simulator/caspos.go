@@ -257,7 +257,7 @@ func (c *caspos) succeed(out answer) reply {
 	}
 	code := casposOK
 	status := http.StatusOK
-	if out["document_id"] != nil {
+	if out["short_document_id"] != nil { // a Z report has none
 		if c.quirks.has(quirkCasposNames) {
 			code, text = casposNamesLost, "item names were not stored"
 		}

@@ -401,7 +401,7 @@ func (c *casposCall) correction() (answer, error) {
 	if to.Before(from) {
 		f.blame(casposTime, "lastOperationAtUtc is before firstOperationAtUtc")
 	}
-	d.Client.Time = from.Format(time.RFC3339)
+	d.Client.Time = from.Format(time.RFC3339) + "/" + to.Format(time.RFC3339)
 	d.Payments = Payments{Cash: f.money("cashPayment"), Cashless: f.money("cardPayment")}
 	d.Amount = d.Payments.Total()
 	if d.Amount == 0 {

@@ -57,8 +57,8 @@ func (f Fault) Validate() error {
 		return fmt.Errorf("arm fault %s: route %q does not start with a slash", f.Name, f.Route)
 	case f.After < 0 || f.Times < 0 || f.MS < 0:
 		return fmt.Errorf("arm fault %s: after, times and ms cannot be negative", f.Name)
-	case f.Name == Refuse && f.Code <= 0:
-		return fmt.Errorf("arm fault %s: it needs a code above 0, as in refuse:code=5", f.Name)
+	case f.Name == Refuse && f.Code == 0:
+		return fmt.Errorf("arm fault %s: it needs a code, as in refuse:code=5", f.Name)
 	}
 	return nil
 }

@@ -40,8 +40,9 @@ type maker struct {
 // makers are the registers that can be played. To add one, write its dialect (see
 // server.go) and name it here.
 var makers = map[Protocol]maker{
-	AzSmart: azsmartMaker,
-	Caspos:  casposMaker,
+	AzSmart:  azsmartMaker,
+	Omnitech: omnitechMaker,
+	Caspos:   casposMaker,
 }
 
 // Protocols lists what can be played, for help texts.

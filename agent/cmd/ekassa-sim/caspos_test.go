@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,28 +15,7 @@ import (
 // runCaspos starts the real program as a Caspos register and returns its address.
 func runCaspos(t *testing.T, args ...string) (*exec.Cmd, string) {
 	t.Helper()
-	cmd := exec.Command(program, append([]string{"caspos", "--listen", "127.0.0.1:0"}, args...)...)
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	m := regexp.MustCompile(`^ekassa-sim caspos listening on (127\.0\.0\.1:\d+) \(serial \S+\)\n$`).FindStringSubmatch(line)
-	if err != nil || m == nil {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		t.Fatalf("%q %v %s", line, err, errs.String())
-	}
-	return cmd, "http://" + m[1]
+	return runAs(t, "caspos", `serial \S+`, args...)
 }
 
 type casposAnswer struct {

@@ -42,10 +42,17 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { os.RemoveAll(folder); os.Exit(code) }))
 }
 
-// run starts the real program and returns its address once it listens.
+// run starts the real program as an AzSmart register and returns its address once
+// it listens.
 func run(t *testing.T, args ...string) (*exec.Cmd, string) {
 	t.Helper()
-	cmd := exec.Command(program, append([]string{"azsmart", "--listen", "127.0.0.1:0"}, args...)...)
+	return runAs(t, "azsmart", `edition (?:new|classic), serial \S+`, args...)
+}
+
+// runAs is run for any maker; said is what the program says about itself.
+func runAs(t *testing.T, protocol, said string, args ...string) (*exec.Cmd, string) {
+	t.Helper()
+	cmd := exec.Command(program, append([]string{protocol, "--listen", "127.0.0.1:0"}, args...)...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.StdoutPipe()
@@ -60,7 +67,7 @@ func run(t *testing.T, args ...string) (*exec.Cmd, string) {
 		_ = cmd.Wait()
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
-	m := regexp.MustCompile(`^ekassa-sim azsmart listening on (127\.0\.0\.1:\d+) \(edition (?:new|classic), serial \S+\)\n$`).FindStringSubmatch(line)
+	m := regexp.MustCompile(`^ekassa-sim ` + protocol + ` listening on (127\.0\.0\.1:\d+) \(` + said + `\)\n$`).FindStringSubmatch(line)
 	if err != nil || m == nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()

@@ -84,6 +84,9 @@ func (c *omniCall) refusal(d *Document, err error) error {
 
 // made answers for a document that is in the ledger.
 func (c *omniCall) made(d *Document) (answer, error) {
+	if c.quirks.has(quirkDatabaseFails) {
+		return nil, &omniProblem{code: omniDatabase, text: omniTexts[omniDatabase]}
+	}
 	if !d.Printed && !c.quirks.has(quirkPaperIDs) {
 		return nil, &omniProblem{code: omniUnprinted, text: omniTexts[omniUnprinted]}
 	}

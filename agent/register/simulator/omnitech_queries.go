@@ -208,8 +208,11 @@ func (c *omniCall) history() (answer, error) {
 	}
 	rows := []answer{}
 	for _, d := range c.v.tok.docs {
-		sold := d.Kind == Sale || !c.quirks.has(quirkHistorySales)
-		if sold && d.Kind != Copy && d.Kind != Interim && !d.At.Before(from) && !d.At.After(to) {
+		listed := d.Kind == Sale || !c.quirks.has(quirkHistorySales)
+		if c.quirks.has(quirkDatabaseFails) && !d.ByHand {
+			listed = false
+		}
+		if listed && d.Kind != Copy && d.Kind != Interim && !d.At.Before(from) && !d.At.After(to) {
 			rows = append(rows, c.row(d))
 		}
 	}
@@ -281,7 +284,7 @@ const omniFailures = 100
 func (c *omniCall) failed(err error) {
 	p := (*omniProblem)(nil)
 	if !c.quirks.has(quirkHistoryFailures) || !omniOperations[c.check].prints ||
-		errors.As(err, &p) && (p.code == omniUnprinted || p.code == omniTimeout || p.code == omniNamesUnstored) {
+		errors.As(err, &p) && (p.code == omniUnprinted || p.code == omniTimeout || p.code == omniNamesUnstored || p.code == omniDatabase) {
 		return
 	}
 	serial := c.v.tok.serial

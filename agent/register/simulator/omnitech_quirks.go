@@ -17,6 +17,7 @@ const (
 	quirkHistoryFailures = "history-lists-failures"
 	quirkPaperIDs        = "paper-out-with-ids"
 	quirkNamesNotStored  = "names-not-stored"
+	quirkDatabaseFails   = "database-fails"
 	quirkDuplicate639    = "duplicate-639"
 	quirkVATFenced       = "vat-fenced"
 	quirkPercentNeeded   = "percent-needed"
@@ -43,6 +44,7 @@ var omnitechQuirks = map[string]string{
 	quirkHistoryFailures: "history (17) also lists refused documents of this life, with operationStatus 0",
 	quirkPaperIDs:        "a document that was made and not printed is answered with success and its ids (default: code 1200, no ids)",
 	quirkNamesNotStored:  "every document is made and answered with code 1205 and its ids",
+	quirkDatabaseFails:   "every document is made, answered with code 1511 and no ids, and not in the history",
 	quirkDuplicate639:    "a second rollback is answered with code 639 (default: 1312)",
 	quirkVATFenced:       "the rates 2 and 8 are refused with code 1250: not the seller's registration",
 	quirkPercentNeeded:   "an item without itemVatPercent is refused with code 616",

@@ -583,6 +583,12 @@ func TestOmnitech_Quirks(t *testing.T) {
 				t.Error(out)
 			}
 		},
+		"database-fails": func(t *testing.T, s *Simulator, o *omniTill) {
+			o.document(1, 1511, "sale", teaSale())
+			if count(t, s, 1); len(rows(o)) != 0 || o.last() != 1 {
+				t.Error("the history has it, or the token does not")
+			}
+		},
 		"vat-fenced": func(t *testing.T, _ *Simulator, o *omniTill) {
 			o.document(1, 1250, "sale", teaSale("items", []object{tea("itemVatPercent", 8)}, "vatAmounts", []object{{"vatSum": 8.5, "vatPercent": 8}}))
 		},

@@ -49,6 +49,9 @@ var mayImport = map[string][]string{
 	"agent/register/tokentext": {},
 	// What the makers of one token share, and no maker's own.
 	"agent/register/tokencode": {"agent/register"},
+	"agent/register/caspos": {
+		"agent/receipt", "agent/register", "agent/register/once", "agent/register/tokencode", "agent/register/tokentext",
+	},
 	// The simulator knows the protocol page only: what it shared with the driver
 	// would hide that driver's mistakes.
 	"agent/register/simulator": {},
@@ -67,7 +70,7 @@ var mayImport = map[string][]string{
 	// One page sees them all.
 	"agent": {
 		"agent/config", "agent/discovery", "agent/dispatch", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",
-		"agent/register/azsmart", "agent/till", "agent/token", "cloud/wire",
+		"agent/register/azsmart", "agent/register/caspos", "agent/till", "agent/token", "cloud/wire",
 	},
 	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/token", "cloud/wire"},
 	"agent/till/replay":      {}, // a till in software knows the API only

@@ -76,6 +76,12 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	defer j.Close()
+	if found := j.Salvaged(); found != "" {
+		o.Log.Error("the journal was damaged: what waited is held until a person has looked at the register's papers", "found", found)
+	}
+	if n, short, err := j.Room(); err != nil || short {
+		o.Log.Warn("the disk is short of space: no new receipts are accepted, accepted ones are finished", "free_bytes", n, "error", err)
+	}
 	finder, err := finder(cfg, o.Look)
 	if err != nil {
 		return err
@@ -106,6 +112,10 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		h := d.handler(receipts, desk, func() wire.Settings { return cfg.Settings }, o.Log)
 		parts.Go(func() error { return till.Serve(ctx, d, h, o.Log) })
 	}
+	parts.Go(func() error {
+		j.Upkeep(ctx, func(err error) { o.Log.Warn("the journal's weekly inspection failed and is tried again", "error", err) })
+		return nil
+	})
 	parts.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -158,6 +168,7 @@ func loops(s wire.Settings, f *discovery.Finder, zone *time.Location, j *journal
 		list = append(list, dispatch.New(dispatch.Setup{
 			ID: r.ID, Name: r.Name, Driver: r.Driver, Terminal: r.Terminal, Serial: r.Serial,
 			Active: r.Mode == wire.ModeActive, Enabled: s.Module.Enabled, AutoOpen: s.Shift.AutoOpen,
+			Guard:  guard(s.Shift, zone),
 			Replay: dispatch.Replay{Ask: s.Offline.Replay == wire.ReplayAsk, Within: time.Duration(s.Offline.ReplayWithin)},
 			Find: func(ctx context.Context, w dispatch.Want) (netip.AddrPort, error) {
 				var others []discovery.Known
@@ -176,6 +187,18 @@ func loops(s wire.Settings, f *discovery.Finder, zone *time.Location, j *journal
 		}, j, o.Pace, time.Now, o.Log))
 	}
 	return list, nil
+}
+
+// guard is the settings' word on old shifts.
+func guard(s wire.Shift, zone *time.Location) dispatch.Guard {
+	g := dispatch.Guard{
+		At: s.AutoClose == wire.AutoCloseAt, BeforeLimit: s.AutoClose == wire.AutoCloseBeforeLimit,
+		Hour: s.CloseAt.Hour, Min: s.CloseAt.Minute, Zone: zone,
+	}
+	for _, w := range s.WarnAfter {
+		g.Warn = append(g.Warn, time.Duration(w))
+	}
+	return g
 }
 
 // whyNotFound gives discovery's errors the words that people are shown. A

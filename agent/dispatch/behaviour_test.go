@@ -51,9 +51,12 @@ func inShop(t *testing.T, change func(*device, *dispatch.Setup), f func(*shop)) 
 	})
 }
 
-func (s *shop) start() {
+func (s *shop) start() { s.listen(s.j) }
+
+// listen starts the loop with something between it and the journal.
+func (s *shop) listen(j dispatch.Journal) {
 	ctx, cancel := context.WithCancel(s.t.Context())
-	s.loop = dispatch.New(s.setup, s.j, dispatch.DefaultPace, time.Now, slog.New(slog.DiscardHandler))
+	s.loop = dispatch.New(s.setup, j, dispatch.DefaultPace, time.Now, slog.New(slog.DiscardHandler))
 	s.desk = dispatch.NewDesk(s.j, time.Now, slog.New(slog.DiscardHandler), s.loop)
 	s.cancel, s.ended = cancel, make(chan struct{})
 	go func(l *dispatch.Loop, ended chan struct{}) {

@@ -29,7 +29,10 @@ func (l *Loop) deliver(ctx context.Context, s receipt.Stored, parent *receipt.St
 		l.log.Warn("register cannot make this receipt: a person must decide", "receipt", s.ID, "error", err)
 		return 0, l.leave(s, receipt.Reason{Code: register.WhyCannotMake, Detail: err.Error()})
 	}
-	if l.tooLong(baseline.Shift) {
+	if l.tooLong(baseline.Shift) || baseline.Shift.Open && l.age() >= register.MaxShift && l.guards() {
+		if l.due() {
+			return l.autoClose(ctx), nil
+		}
 		return l.fail(&register.Fault{Cause: register.ShiftExpired}), nil
 	}
 	if !baseline.Shift.Open {
@@ -48,7 +51,9 @@ func (l *Loop) deliver(ctx context.Context, s receipt.Stored, parent *receipt.St
 	crash.Point(crash.AttemptCommitted)
 	sending, cancel := context.WithTimeout(ctx, l.pace.Document)
 	defer cancel()
+	began := l.now()
 	o := l.reg.Send(sending, request)
+	l.clock(o, began)
 	crash.Point(crash.AnswerRead)
 	return l.judge(s, a, o)
 }
@@ -66,7 +71,7 @@ func (l *Loop) prepare(s receipt.Stored, parent *receipt.Stored, b register.Base
 	if !l.reg.Abilities().Can(s.Kind) {
 		return register.Request{}, fmt.Errorf("it makes no %s documents", s.Kind)
 	}
-	return l.reg.Prepare(register.Job{Key: s.Key, Terminal: s.Terminal, Receipt: s.Receipt, Parent: parent, Baseline: b})
+	return l.reg.Prepare(register.Job{Key: s.Key, Terminal: s.Terminal, Receipt: s.Receipt, Parent: parent, Baseline: b, Again: s.Attempts > 0})
 }
 
 // baseline reads what an unclear outcome will be judged by, and makes sure
@@ -82,7 +87,10 @@ func (l *Loop) baseline(ctx context.Context, kind receipt.Kind) (register.Baseli
 	if b.Serial != l.identity.Serial {
 		return b, &register.Fault{Cause: register.WrongRegister, Text: b.Serial}
 	}
-	l.sawShift(b.Shift)
+	b.Shift.ID = b.Shift.Name() // so that all that is kept of it has a name
+	if err := l.sawShift(ctx, b.Shift); err != nil {
+		return b, err
+	}
 	b.Class = l.reg.Abilities().Kinds[kind]
 	return b, nil
 }
@@ -161,6 +169,7 @@ func (l *Loop) made(s receipt.Stored, a register.Attempt, made *receipt.Document
 	if err == nil {
 		crash.Point(crash.ResultCommitted)
 		l.recovered()
+		l.watch.sent = l.now()
 		l.expired = register.Shift{}
 	}
 	return 0, err

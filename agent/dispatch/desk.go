@@ -1,10 +1,12 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 // receipts, in the loop's goroutine.
 type ask struct {
 	ctx  context.Context
+	idly bool // nobody stands there and waits: a register that is away is not looked for out of turn
 	do   func(ctx context.Context) error
 	done chan error
 }
@@ -23,6 +26,10 @@ type ask struct {
 func (a *ask) answer(calls context.Context, l *Loop) {
 	if a.ctx.Err() != nil { // whoever asked has gone
 		a.done <- a.ctx.Err()
+		return
+	}
+	if a.idly && l.reg == nil && l.fault != nil {
+		a.done <- l.fault
 		return
 	}
 	err := l.connect(calls, l.reg == nil)
@@ -45,7 +52,16 @@ func unreachable(err error) bool {
 
 // ask has something done between two receipts.
 func (l *Loop) ask(ctx context.Context, do func(ctx context.Context) error) error {
-	a := &ask{ctx: ctx, do: do, done: make(chan error, 1)}
+	return l.askFor(&ask{ctx: ctx, do: do, done: make(chan error, 1)})
+}
+
+// askIdly is ask for what programs ask again and again.
+func (l *Loop) askIdly(ctx context.Context, do func(ctx context.Context) error) error {
+	return l.askFor(&ask{ctx: ctx, idly: true, do: do, done: make(chan error, 1)})
+}
+
+func (l *Loop) askFor(a *ask) error {
+	ctx := a.ctx
 	select {
 	case l.asks <- a:
 	case <-l.ended:
@@ -152,7 +168,7 @@ func (d *Desk) Shift(ctx context.Context, terminal string) (shift register.Shift
 	if err != nil {
 		return shift, err
 	}
-	err = l.ask(ctx, func(ctx context.Context) error {
+	err = l.askIdly(ctx, func(ctx context.Context) error {
 		err := l.look(ctx)
 		shift = l.lastShift()
 		return err
@@ -174,7 +190,7 @@ func (d *Desk) OpenShift(ctx context.Context, terminal, who string) (shift regis
 		if l.lastShift().Open {
 			return &register.Fault{Cause: register.ShiftOpen}
 		}
-		if err := l.openShift(ctx, who, who); err != nil {
+		if err := l.openShift(ctx, who, cmp.Or(who, byTill)); err != nil {
 			return err
 		}
 		err := l.look(ctx)
@@ -185,17 +201,46 @@ func (d *Desk) OpenShift(ctx context.Context, terminal, who string) (shift regis
 }
 
 // CloseShift waits until what can go into the shift has gone, closes it and
-// gives the Z report.
-func (d *Desk) CloseShift(ctx context.Context, terminal, who string) (report register.Report, err error) {
+// gives the Z report, held against the journal.
+func (d *Desk) CloseShift(ctx context.Context, terminal, who string) (register.Report, error) {
 	l, err := d.active(terminal)
 	if err != nil {
-		return report, err
+		return register.Report{}, err
 	}
-	err = l.drained(ctx, func(ctx context.Context) error {
-		report, err = l.closeShift(ctx, who)
+	return l.closed(ctx, l.drained, who, cmp.Or(who, byTill))
+}
+
+// CloseShiftNow closes it at once, since a person says why; what waits goes into
+// the next one.
+func (d *Desk) CloseShiftNow(ctx context.Context, terminal, who, why string) (register.Report, error) {
+	l, err := d.active(terminal)
+	if err != nil {
+		return register.Report{}, err
+	}
+	return l.closed(ctx, l.ask, who, cmp.Or(who, byTill)+": "+why)
+}
+
+func (l *Loop) closed(ctx context.Context, when func(context.Context, func(context.Context) error) error, cashier, by string) (register.Report, error) {
+	var r register.Reported
+	err := when(ctx, func(ctx context.Context) (err error) {
+		r, err = l.closeShift(ctx, cashier, by)
 		return err
 	})
-	return report, err
+	return r.Report, err
+}
+
+// Reports gives the newest X ("x") or Z ("z") reports of the terminal's
+// registers, newest first.
+func (d *Desk) Reports(terminal, kind string, limit int) (all []register.Reported, err error) {
+	for _, l := range d.of(terminal) {
+		list, err := d.journal.Reports(l.id, kind, limit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	slices.SortStableFunc(all, func(a, b register.Reported) int { return b.At.Compare(a.At) })
+	return all[:min(limit, len(all))], nil
 }
 
 // XReport reads the totals of the running shift, and keeps them.
@@ -210,7 +255,7 @@ func (d *Desk) XReport(ctx context.Context, terminal string) (report register.Re
 		if report, err = l.reg.XReport(ctx, ""); err != nil {
 			return err
 		}
-		return d.journal.SaveReport(register.Reported{Register: l.id, Kind: "x", At: d.now(), Report: report})
+		return l.broke(d.journal.SaveReport(register.Reported{Register: l.id, Kind: "x", At: d.now(), Report: report}))
 	})
 	return report, err
 }
@@ -235,7 +280,7 @@ func (d *Desk) Reprint(ctx context.Context, terminal, id string) error {
 			if o := l.reg.Reprint(ctx, *s.Document); o.Verdict != register.Made {
 				return orFault(o, register.Other)
 			}
-			return d.journal.Printed(s.Seq)
+			return l.broke(d.journal.Printed(s.Seq))
 		})
 	}
 	return register.ErrUnknownRegister
@@ -244,78 +289,9 @@ func (d *Desk) Reprint(ctx context.Context, terminal, id string) error {
 func (l *Loop) lastShift() register.Shift {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.status.Shift
-}
-
-// openShift opens the shift and writes down by whose order. An answer that was
-// lost is settled by looking.
-func (l *Loop) openShift(ctx context.Context, cashier, who string) error {
-	ctx, cancel := context.WithTimeout(ctx, l.pace.Document)
-	defer cancel()
-	o := l.reg.OpenShift(ctx, cashier)
-	if o.Verdict == register.Unknown || o.Verdict == "" {
-		if err := l.look(ctx); err != nil {
-			return err
-		}
-		if l.lastShift().Open {
-			o.Verdict = register.Made
-		}
-	}
-	if o.Verdict != register.Made && o.Cause != register.ShiftOpen {
-		return orFault(o, register.Other)
-	}
-	if err := l.look(ctx); err != nil { // the register gives the new shift its id
-		return errors.Join(err, l.journal.ShiftOpened(l.id, "", who))
-	}
-	id := l.lastShift().ID
-	l.log.Info("shift opened", "by", who, "shift", id)
-	if o.Verdict == register.Made && id != "" { // nobody has rung up anything in it yet
-		if err := l.journal.SetForeign(l.id, id, 0); err != nil {
-			return err
-		}
-	}
-	return l.journal.ShiftOpened(l.id, id, who)
-}
-
-// closeShift closes the shift. An answer that was lost is settled by looking:
-// where the shift is closed, its report is read again.
-func (l *Loop) closeShift(ctx context.Context, who string) (register.Report, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.pace.Document)
-	defer cancel()
-	if err := l.look(ctx); err != nil {
-		return register.Report{}, err
-	}
-	before := l.lastShift()
-	if !before.Open {
-		return register.Report{}, &register.Fault{Cause: register.ShiftClosed}
-	}
-	report, o := l.reg.CloseShift(ctx, who)
-	if o.Verdict == register.Unknown || o.Verdict == "" {
-		if err := l.look(ctx); err != nil {
-			return register.Report{}, err
-		}
-		if now := l.lastShift(); now.Open && sameShift(now, before) {
-			return register.Report{}, orFault(o, register.Other)
-		}
-		var err error
-		if report, err = l.reg.XReport(ctx, before.ID); err != nil {
-			return register.Report{}, fmt.Errorf("the shift is closed, its report could not be read: %w", err)
-		}
-		o.Verdict = register.Made
-	}
-	if o.Verdict != register.Made {
-		return register.Report{}, orFault(o, register.Other)
-	}
-	if report.OpenedAt.IsZero() {
-		report.OpenedAt = before.OpenedAt
-	}
-	l.expired = register.Shift{} // the next one may look the same, where the register names none
-	l.log.Info("shift closed", "by", who, "shift", report.Shift)
-	err := l.journal.SaveReport(register.Reported{Register: l.id, Kind: "z", By: who, At: l.now(), Report: report})
-	if err == nil {
-		err = l.look(ctx)
-	}
-	return report, err
+	s := l.status.Shift
+	s.Age = l.lived.now(l.now())
+	return s
 }
 
 // left counts what still goes into the running shift, if it is given time. What
@@ -343,12 +319,12 @@ func (l *Loop) left() (int, error) {
 func (l *Loop) drained(ctx context.Context, do func(context.Context) error) error {
 	pulse, stop := l.journal.WatchRegister(l.id)
 	defer stop()
-	for {
+	for ask := l.ask; ; ask = l.askIdly {
 		left := 0
-		err := l.ask(ctx, func(ctx context.Context) error {
+		err := ask(ctx, func(ctx context.Context) error {
 			var err error
 			if left, err = l.left(); err != nil || left > 0 {
-				return err
+				return l.broke(err)
 			}
 			return do(ctx)
 		})

@@ -34,6 +34,9 @@ type device struct {
 	noCopies bool             // it does not print any, and does not say why
 	forgets  bool             // it knows a key only in the shift in which it came
 	expired  bool             // its shift is over 24 hours old
+	mute     bool             // it closes shifts, and its answer is lost
+	deafTo   bool             // it does not close shifts, and says nothing
+	noReport bool             // it gives no report of a shift that is closed
 	sends    map[string]int
 }
 
@@ -235,9 +238,28 @@ func (d *device) OpenShift(context.Context, string) register.Outcome {
 func (d *device) CloseShift(context.Context, string) (register.Report, register.Outcome) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r := register.Report{Shift: d.shift.ID}
-	d.shift.Open = false
+	r := d.report(d.shift.ID)
+	if d.deafTo {
+		return register.Report{}, register.Outcome{Verdict: register.Unknown, Err: errLine}
+	}
+	d.shift.Open, d.expired = false, false
+	if d.mute {
+		return register.Report{}, register.Outcome{Verdict: register.Unknown, Err: errLine}
+	}
 	return r, register.Outcome{Verdict: register.Made}
+}
+
+// report adds up a shift; every document is a cup of tea.
+func (d *device) report(shift string) register.Report {
+	r := register.Report{Shift: shift}
+	for _, e := range d.ledger {
+		if e.shift == shift {
+			r.Sales.Count++
+			r.Sales.Sum += 2_00
+			r.Sales.Cash += 2_00
+		}
+	}
+	return r
 }
 
 func (d *device) XReport(_ context.Context, shift string) (register.Report, error) {
@@ -246,16 +268,13 @@ func (d *device) XReport(_ context.Context, shift string) (register.Report, erro
 	if err := d.dead(); err != nil {
 		return register.Report{}, err
 	}
+	if d.noReport && shift != "" {
+		return register.Report{}, &register.Fault{Cause: register.Other, Text: "no such report"}
+	}
 	if shift == "" {
 		shift = d.shift.ID
 	}
-	r := register.Report{Shift: shift}
-	for _, e := range d.ledger {
-		if e.shift == shift {
-			r.Sales.Count++
-		}
-	}
-	return r, nil
+	return d.report(shift), nil
 }
 
 func (d *device) Reprint(_ context.Context, doc receipt.Document) register.Outcome {

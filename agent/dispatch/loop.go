@@ -10,6 +10,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,12 @@ type Journal interface {
 	Pairing(register string) (serial, address string, err error)
 	Pair(register, serial, address string) error
 	SaveReport(register.Reported) error
-	ShiftOpened(register, shift, who string) error
+	OpenShift(register string) (register.Seen, error)
+	ShiftOpened(register string, s register.Seen) error
+	ShiftClosing(register, who string) error
+	ShiftClosed(register.Reported) (register.Reported, error)
+	Reports(register, kind string, limit int) ([]register.Reported, error)
+	Alert(register, code, detail string) error
 	WatchRegister(register string) (changed <-chan struct{}, stop func())
 	Queue(register string) (register.Queue, error)
 	Get(terminal, id string) (receipt.Stored, error)
@@ -62,6 +68,7 @@ type Setup struct {
 	Active   bool   // otherwise it only finishes what was sent
 	Enabled  bool   // the module is on
 	AutoOpen bool   // opens a shift by itself
+	Guard    Guard  // over the shift's age
 	Replay   Replay
 
 	// Find gives the address of the register, proven by its own protocol. Its
@@ -102,11 +109,14 @@ type Loop struct {
 	mu     sync.Mutex
 	setup  Setup
 	status register.Status
+	lived  lived
 
 	// Only Run's goroutine touches these.
 	reg      register.Register
 	addr     netip.AddrPort
 	identity register.Identity
+	broken   error     // the journal's: the process must end
+	fault    error     // the last of failures
 	failures int       // in a row; 0: the circuit is closed
 	absent   bool      // something failed, or we just started: what waited is looked at first
 	lost     time.Time // when that began
@@ -115,7 +125,8 @@ type Loop struct {
 	began    time.Time // when that was
 	doubt    doubt
 	expired  register.Shift // refused as too old; nothing is sent into it again
-	spoiled  int64          // seq of a document that cannot be printed again
+	watch    watch
+	spoiled  int64 // seq of a document that cannot be printed again
 }
 
 // New makes a loop for a register.
@@ -162,16 +173,30 @@ func (l *Loop) Run(ctx context.Context) error {
 	if l.first, err = l.journal.LastReceipt(); err != nil {
 		return err
 	}
+	if err := l.remember(); err != nil {
+		return err
+	}
 	l.began, l.lost, l.absent = l.now(), l.now(), true
 	for ctx.Err() == nil {
 		rest, err := l.turn(calls)
-		if err != nil {
+		if err == nil && l.broken == nil {
+			l.wait(ctx, calls, rest, pulse)
+		}
+		if err = cmp.Or(err, l.broken); err != nil {
 			l.log.Error("dispatch stops: the journal failed", "error", err)
 			return fmt.Errorf("dispatch to %s: %w", l.id, err)
 		}
-		l.wait(ctx, calls, rest, pulse)
 	}
 	return nil
+}
+
+// broke notes an error of the journal wherever it is met, so that it is not
+// taken for one of the register's.
+func (l *Loop) broke(err error) error {
+	if err != nil {
+		l.broken = err
+	}
+	return err
 }
 
 // recover makes a question of what the last run left on its way.
@@ -265,6 +290,9 @@ func (l *Loop) turn(ctx context.Context) (time.Duration, error) {
 	}
 	s, parent, err := l.journal.Next(l.id)
 	if errors.Is(err, receipt.ErrNotFound) {
+		if l.due() {
+			return l.autoClose(ctx), nil
+		}
 		return l.idle(ctx), nil
 	}
 	if err != nil {
@@ -296,7 +324,7 @@ func (l *Loop) look(ctx context.Context) error {
 	defer cancel()
 	shift, err := l.reg.Shift(ctx)
 	if err == nil {
-		l.sawShift(shift)
+		err = l.sawShift(ctx, shift)
 	}
 	return err
 }
@@ -311,7 +339,7 @@ func (l *Loop) connect(ctx context.Context, urgent bool) error {
 	setup := l.settings()
 	paired, address, err := l.journal.Pairing(l.id)
 	if err != nil {
-		return err
+		return l.broke(err)
 	}
 	want := Want{Serial: setup.Serial, Urgent: urgent}
 	if want.Serial == "" {
@@ -337,7 +365,7 @@ func (l *Loop) connect(ctx context.Context, urgent bool) error {
 	}
 	if identity.Serial != paired || addr.String() != address {
 		if err := l.journal.Pair(l.id, identity.Serial, addr.String()); err != nil {
-			return err
+			return l.broke(err)
 		}
 		l.log.Info("register found", "serial", identity.Serial, "address", addr.String())
 	}
@@ -355,7 +383,7 @@ func (l *Loop) fail(err error) time.Duration {
 	if l.show(link, why) {
 		l.log.Warn("register: receipts wait", "problem", why.Code, "error", err)
 	}
-	l.reg = nil
+	l.reg, l.fault = nil, err
 	if l.failures++; !l.absent {
 		l.absent, l.lost = true, l.now()
 	}
@@ -371,7 +399,7 @@ func (l *Loop) recovered() {
 	if l.show(register.LinkReady, receipt.Reason{}) && l.failures > 0 {
 		l.log.Info("register: works again")
 	}
-	l.failures = 0
+	l.failures, l.fault = 0, nil
 }
 
 // show sets what people are shown, and says whether that is news.
@@ -383,17 +411,12 @@ func (l *Loop) show(link register.Link, why receipt.Reason) bool {
 	return news
 }
 
-func (l *Loop) sawShift(s register.Shift) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.status.Shift, l.status.SeenAt = s, l.now()
-}
-
 // Status is what people are shown.
 func (l *Loop) Status() (register.Status, error) {
 	l.mu.Lock()
 	s, setup := l.status, l.setup
 	l.mu.Unlock()
+	s.Shift = l.lastShift()
 	s.ID, s.Name, s.Driver, s.Terminal, s.Mode = setup.ID, setup.Name, setup.Driver, setup.Terminal, "active"
 	if !setup.Active {
 		s.Mode = "offline"

@@ -545,7 +545,7 @@ func TestReports_PairingsAndForeignDocuments(t *testing.T) {
 	if n, err := j.MadeIn("AZ-1", "7"); n != 1 || err != nil {
 		t.Error(n, err)
 	}
-	if err := j.ShiftOpened("kassa-1", "7", "Leyla"); err != nil {
+	if err := j.ShiftOpened("kassa-1", register.Seen{Serial: "AZ-1", Name: "7", OpenedAt: noon, OpenedBy: "Leyla"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, kind := range []string{"x", "z"} {

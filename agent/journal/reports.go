@@ -2,52 +2,11 @@ package journal
 
 import (
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"ekassa/agent/receipt"
-	"ekassa/agent/register"
 )
-
-// SaveReport keeps an X or Z report, with its record for the cloud.
-func (j *Journal) SaveReport(r register.Reported) error {
-	report, err := json.Marshal(r.Report)
-	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	record := map[string]string{"x": "x_report", "z": "shift_closed"}[r.Kind]
-	err = j.writer.do(func(t *tx) error {
-		raw := r.Report.Raw
-		if raw == nil {
-			raw = []byte{}
-		}
-		result, err := t.run(`INSERT INTO report (register, kind, shift, by, at, report, raw) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			r.Register, r.Kind, r.Report.Shift, r.By, millis(r.At), string(report), raw)
-		if err != nil {
-			return err
-		}
-		id, err := result.LastInsertId()
-		if err != nil {
-			return err
-		}
-		_, err = t.run(`INSERT INTO record (at, type, report) VALUES (?, ?, ?)`, millis(t.now), record, id)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("keep the %s report of %s: %w", r.Kind, r.Register, err)
-	}
-	return nil
-}
-
-// ShiftOpened records that a shift was opened on a register.
-func (j *Journal) ShiftOpened(name, shift, who string) error {
-	return j.writer.do(func(t *tx) error {
-		_, err := t.run(`INSERT INTO record (at, type, state, reason, detail) VALUES (?, 'shift_opened', ?, ?, ?)`,
-			millis(t.now), name, shift, who)
-		return err
-	})
-}
 
 // Pairing gives the serial that was first seen behind a configured register,
 // and where it was last; "" where none was.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ekassa/agent/receipt"
+	"ekassa/agent/register"
 )
 
 func TestChanges_AreEveryMoveInOrder(t *testing.T) {
@@ -18,7 +19,7 @@ func TestChanges_AreEveryMoveInOrder(t *testing.T) {
 	if _, _, err := j.Accept("till-2", "kassa-2", r, f); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.ShiftOpened("kassa-1", "7", "auto"); err != nil { // no receipt's change
+	if err := j.ShiftOpened("kassa-1", register.Seen{Name: "7", OpenedBy: "auto"}); err != nil { // no receipt's change
 		t.Fatal(err)
 	}
 	to(t, j, "r2", receipt.Refused)

@@ -48,12 +48,3 @@ type Conclusion struct {
 	Document *receipt.Document // where State is fiscal
 	InDoubt  string            // a shift that has one document more of which only a person can tell whether it is ours
 }
-
-// Reported is a report as the journal keeps it.
-type Reported struct {
-	Register string
-	Kind     string // "x" or "z"
-	By       string // who asked for it
-	At       time.Time
-	Report   Report
-}

@@ -108,6 +108,8 @@ type Shift struct {
 	ID       string        `json:"id,omitempty"`
 	OpenedAt time.Time     `json:"opened_at,omitzero"` // zero: the register does not tell
 	Cash     receipt.Money `json:"cash"`               // in the drawer, where the register tells
+	// Age is how long it has been open, whatever clocks do. The engine sets it.
+	Age time.Duration `json:"-"`
 }
 
 // Baseline is what the register said of itself before a document was sent. It
@@ -145,6 +147,14 @@ type Job struct {
 	Receipt  receipt.Receipt
 	Parent   *receipt.Stored // where the parent is in our journal
 	Baseline Baseline        // what the register has just said of itself
+	Again    bool            // it was sent before, and was found not to be made
+	Repaid   Repaid          // of a credit payment: what was paid of the debt before it
+}
+
+// Repaid is what is known to be paid of a credit sale.
+type Repaid struct {
+	Count int
+	Sum   receipt.Money
 }
 
 // Request is what a driver will send: bytes and key stay the same for as long
@@ -188,7 +198,9 @@ type Report struct {
 	Correct  Sum           `json:"corrections"`
 	In       Sum           `json:"deposits"`
 	Out      Sum           `json:"withdrawals"`
-	Raw      []byte        `json:"-"` // the register's answer, verbatim
+	Missing  string        `json:"missing,omitempty"` // why the register's figures are not here
+	Balance  *Balance      `json:"balance,omitempty"` // a Z report's, held against the journal
+	Raw      []byte        `json:"-"`                 // the register's answer, verbatim
 }
 
 // Count is how many documents of each kind the report has.

@@ -41,9 +41,17 @@ type Status struct {
 	Problem  receipt.Reason `json:"problem,omitzero"`
 	Identity Identity       `json:"identity,omitzero"`
 	Shift    Shift          `json:"shift,omitzero"`
+	Clock    time.Duration  `json:"-"` // how far the register's clock is ahead of ours, where it tells
 	Queue    Queue          `json:"queue"`
 	SeenAt   time.Time      `json:"seen_at,omitzero"` // when it last answered
 }
+
+// What the cloud and people are alerted of.
+const (
+	AlertShiftOld     = "shift_old"     // Detail: its age
+	AlertShiftExpired = "shift_expired" // Detail: its age
+	AlertClock        = "clock_off"     // Detail: how far the register's is ahead
+)
 
 // PatientFor is how long the agent asks a register about an unclear attempt
 // before a person may decide in its place: longer than any document may take.
@@ -73,6 +81,7 @@ const (
 	WhyAskFirst      = "ask_first"           // the settings want a person's word for what waited
 	WhyTooOld        = "too_old"             // waited longer than offline.replay_within
 	WhyNotFiscal     = "not_fiscal"          // kept here by the till's or the settings' word
+	WhyJournalLost   = "journal_lost"        // an earlier journal may have had it, and sent it; Detail: its reason before
 	WhyPerson        = "by_person"           // Detail: who and why
 	WhyParentGone    = "parent_withdrawn"    // what it takes back was withdrawn; Detail: the parent's id
 )

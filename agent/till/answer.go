@@ -127,15 +127,7 @@ type shiftBody struct {
 }
 
 func (r *request) shift(s register.Shift) shiftBody {
-	return shiftBody{Open: s.Open, ID: s.ID, OpenedAt: r.local(s.OpenedAt), AgeSeconds: int64(age(s) / time.Second), Cash: s.Cash}
-}
-
-// age is how long a shift has been open; 0 where the register does not tell.
-func age(s register.Shift) time.Duration {
-	if !s.Open || s.OpenedAt.IsZero() {
-		return 0
-	}
-	return max(0, time.Since(s.OpenedAt))
+	return shiftBody{Open: s.Open, ID: s.ID, OpenedAt: r.local(s.OpenedAt), AgeSeconds: int64(s.Age / time.Second), Cash: s.Cash}
 }
 
 type queueBody struct {

@@ -197,6 +197,7 @@ func (j *journal) LastChange() (int64, error) {
 
 func (j *journal) Queue(name string) (register.Queue, error) { return j.queues[name], j.fail }
 func (j *journal) Unbound(string) (int, error)               { return j.unbound, j.fail }
+func (j *journal) Room() (int64, bool, error)                { return 1 << 30, false, j.fail }
 func (j *journal) Health() error                             { return j.fail }
 
 func (j *journal) count() int {
@@ -264,6 +265,18 @@ func (d *desk) CloseShift(ctx context.Context, _, who string) (register.Report, 
 	return d.report, d.ask(ctx, who)
 }
 
+func (d *desk) CloseShiftNow(ctx context.Context, _, who, why string) (register.Report, error) {
+	return d.report, d.ask(ctx, who+": "+why)
+}
+
+func (d *desk) Reports(_, kind string, limit int) ([]register.Reported, error) {
+	list := []register.Reported{
+		{Register: "kassa-1", Kind: kind, By: "Aysel M.", At: time.Now(), Report: d.report},
+		{Register: "kassa-2", Kind: kind, At: time.Now(), Report: d.report},
+	}
+	return list[:min(limit, len(list))], d.err
+}
+
 func (d *desk) XReport(ctx context.Context, _ string) (register.Report, error) {
 	return d.report, d.ask(ctx, "")
 }
@@ -301,10 +314,10 @@ func newShop(tb testing.TB, change ...func(*till.Config)) *shop {
 		active: "kassa-1",
 		registers: []register.Status{{
 			ID: "kassa-1", Name: "Bar", Driver: "azsmart", Terminal: "till-1", Mode: "active", Link: register.LinkReady,
-			Identity: register.Identity{Serial: "0123456789"}, Shift: register.Shift{Open: true, ID: "7", OpenedAt: time.Now().Add(-time.Hour), Cash: 5000},
+			Identity: register.Identity{Serial: "0123456789"}, Shift: register.Shift{Open: true, ID: "7", OpenedAt: time.Now().Add(-time.Hour), Age: time.Hour, Cash: 5000},
 			SeenAt: time.Now(),
 		}},
-		shift:  register.Shift{Open: true, ID: "7", OpenedAt: time.Now().Add(-time.Hour), Cash: 12050},
+		shift:  register.Shift{Open: true, ID: "7", OpenedAt: time.Now().Add(-time.Hour), Age: time.Hour, Cash: 12050},
 		report: register.Report{Shift: "7", Cash: 12050, Sales: register.Sum{Count: 2, Sum: 2400, VAT: []register.VAT{{Rate: 1800, Amount: 366}}}},
 	}}
 	config := till.Config{

@@ -42,6 +42,9 @@ type Journal interface {
 	Queue(register string) (register.Queue, error)
 	Unbound(terminal string) (int, error)
 	Health() error
+	// Room is what the journal's disk has left, in bytes; while it is short, new
+	// receipts are refused.
+	Room() (free int64, short bool, err error)
 }
 
 // Desk is what a terminal may ask of its registers. Errors are a
@@ -57,7 +60,11 @@ type Desk interface {
 	Shift(ctx context.Context, terminal string) (register.Shift, error)
 	OpenShift(ctx context.Context, terminal, who string) (register.Shift, error)
 	CloseShift(ctx context.Context, terminal, who string) (register.Report, error)
+	// CloseShiftNow does not wait for the queue, since a person says why.
+	CloseShiftNow(ctx context.Context, terminal, who, why string) (register.Report, error)
 	XReport(ctx context.Context, terminal string) (register.Report, error)
+	// Reports are those that are kept of all its registers, "x" or "z", newest first.
+	Reports(terminal, kind string, limit int) ([]register.Reported, error)
 	// Reprint prints a copy of a fiscal receipt's document.
 	Reprint(ctx context.Context, terminal, id string) error
 }

@@ -20,6 +20,9 @@ func TestShiftAndReports(t *testing.T) {
 		{"POST", "/v1/shift/open", `{"cashier":"Aysel M."}`, "open", "true"},
 		{"POST", "/v1/shift/close", "", "sales.sum", "24.00"},
 		{"POST", "/v1/shift/close", `{"cashier":"Aysel M."}`, "sales.vat.0.amount", "3.66"},
+		{"POST", "/v1/shift/close", `{"cashier":"Aysel M.","why":"the guests are gone"}`, "sales.sum", "24.00"},
+		{"GET", "/v1/reports", "", "reports.0.report.sales.count", "2"},
+		{"GET", "/v1/reports?kind=x&limit=2", "", "reports.1.kind", "x"},
 		{"POST", "/v1/shift/x-report", "{}", "sales.count", "2"},
 	} {
 		if got := s.Do(s.Request(c.method, c.path, c.body)).Want(http.StatusOK).Field(c.field); got != c.want {
@@ -123,8 +126,8 @@ func TestTheStatusSaysTheGravestThingFirst(t *testing.T) {
 		{"held ones", func(s *shop) { s.journal.queues["kassa-1"] = register.Queue{Held: 2, Refused: 1} }, "held", "Receipts that await a person's decision: 2. Do not ring them up again."},
 		{"refused ones", func(s *shop) { s.journal.queues["kassa-1"] = register.Queue{Refused: 1} }, "refused", "Receipts that the register refused: 1. They are not fiscal; mend them or take them back."},
 		{"on their way", func(s *shop) { s.journal.queues["kassa-1"] = register.Queue{Waiting: 1, Oldest: at} }, "sending", "Receipts on their way to the register: 1."},
-		{"an old shift", func(s *shop) { s.desk.registers[0].Shift.OpenedAt = time.Now().Add(-23 * time.Hour) }, "shift_old", "The shift has been open for 23 hours. Close it with a Z report before 24 hours are over."},
-		{"a shift too old", func(s *shop) { s.desk.registers[0].Shift.OpenedAt = time.Now().Add(-25 * time.Hour) }, "shift_expired", "The shift is more than 24 hours old. Close it with a Z report and open a new one."},
+		{"an old shift", func(s *shop) { s.desk.registers[0].Shift.Age = 23 * time.Hour }, "shift_old", "The shift has been open for 23 hours. Close it with a Z report before 24 hours are over."},
+		{"a shift too old", func(s *shop) { s.desk.registers[0].Shift.Age = 25 * time.Hour }, "shift_expired", "The shift is more than 24 hours old. Close it with a Z report and open a new one."},
 		{"not asked yet", func(s *shop) {
 			s.desk.registers[0] = register.Status{ID: "kassa-1", Terminal: "till-1", Mode: "active", Link: register.LinkUnknown}
 		}, "asking", "The register has not been asked yet. Receipts are accepted."},

@@ -2,10 +2,13 @@ package till
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
+	"ekassa/agent/receipt"
 	"ekassa/agent/register"
 )
 
@@ -33,6 +36,23 @@ func cashier(w http.ResponseWriter, r *request) (string, error) {
 	return b.Cashier, asError(checkText(nil, "cashier", b.Cashier, false))
 }
 
+// closing reads the optional body of a close: why, where it does not wait for
+// the queue.
+func closing(w http.ResponseWriter, r *request) (who, why string, err error) {
+	data, err := body(w, r)
+	if err != nil || len(bytes.TrimSpace(data)) == 0 {
+		return "", "", err
+	}
+	var b struct {
+		Cashier string `json:"cashier"`
+		Why     string `json:"why"`
+	}
+	if err := decode(data, &b); err != nil {
+		return "", "", err
+	}
+	return b.Cashier, b.Why, asError(checkText(checkText(nil, "cashier", b.Cashier, false), "why", b.Why, false))
+}
+
 func (a *api) getShift(w http.ResponseWriter, r *request) error {
 	s, err := a.Desk.Shift(r.Context(), r.terminal)
 	if err != nil {
@@ -56,13 +76,18 @@ func (a *api) openShift(w http.ResponseWriter, r *request) error {
 }
 
 func (a *api) closeShift(w http.ResponseWriter, r *request) error {
-	who, err := cashier(w, r)
+	who, why, err := closing(w, r)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := deskContext(r)
 	defer cancel()
-	report, err := a.Desk.CloseShift(ctx, r.terminal, who)
+	var report register.Report
+	if why == "" {
+		report, err = a.Desk.CloseShift(ctx, r.terminal, who)
+	} else {
+		report, err = a.Desk.CloseShiftNow(ctx, r.terminal, who, why)
+	}
 	if err != nil {
 		return err
 	}
@@ -80,7 +105,44 @@ func (a *api) xReport(w http.ResponseWriter, r *request) error {
 	return reply(w, r, http.StatusOK, r.report(report))
 }
 
+type reportsBody struct {
+	Reports []register.Reported `json:"reports"`
+}
+
+// getReports lists the reports that are kept, newest first.
+func (a *api) getReports(w http.ResponseWriter, r *request) error {
+	var faults receipt.Faults
+	kind, limit := cmp.Or(r.URL.Query().Get("kind"), "z"), 20
+	if kind != "x" && kind != "z" {
+		faults = append(faults, receipt.Fault{Field: "kind", Code: receipt.CodeNotAllowed, Detail: "x z"})
+	}
+	if text := r.URL.Query().Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 100 {
+			faults = append(faults, receipt.Fault{Field: "limit", Code: receipt.CodeNotAllowed, Detail: "1 … 100"})
+		}
+		limit = n
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	list, err := a.Desk.Reports(r.terminal, kind, limit)
+	if err != nil {
+		return err
+	}
+	b := reportsBody{Reports: []register.Reported{}}
+	for _, x := range list {
+		x.Report, x.At = r.report(x.Report), r.local(x.At)
+		b.Reports = append(b.Reports, x)
+	}
+	return reply(w, r, http.StatusOK, b)
+}
+
 func (r *request) report(x register.Report) register.Report {
 	x.OpenedAt = r.local(x.OpenedAt)
+	if x.Balance != nil {
+		b := *x.Balance
+		b.Journal.OpenedAt, x.Balance = r.local(b.Journal.OpenedAt), &b
+	}
 	return x
 }

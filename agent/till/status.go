@@ -11,9 +11,6 @@ import (
 	"ekassa/cloud/wire"
 )
 
-// maxShift is the longest that a shift may be open by law (rules.md 4).
-const maxShift = 24 * time.Hour
-
 // statusBody is all that the till's E-kassa screen shows.
 type statusBody struct {
 	Terminal  string         `json:"terminal"`
@@ -23,7 +20,15 @@ type statusBody struct {
 	Registers []registerBody `json:"registers"`
 	Shift     *shiftBody     `json:"shift"`
 	Queue     queueBody      `json:"queue"`
+	Disk      diskBody       `json:"disk"`
 	Message   reasonBody     `json:"message"`
+}
+
+// diskBody tells of the disk under the journal. While it is short, new receipts
+// are refused.
+type diskBody struct {
+	FreeBytes int64 `json:"free_bytes"`
+	Short     bool  `json:"short"`
 }
 
 func (a *api) getStatus(w http.ResponseWriter, r *request) error {
@@ -44,7 +49,13 @@ func (a *api) getStatus(w http.ResponseWriter, r *request) error {
 			}
 		}
 	}
+	if b.Disk.FreeBytes, b.Disk.Short, err = a.Journal.Room(); err != nil {
+		return err
+	}
 	b.Message = r.message(active, queue)
+	if b.Disk.Short && r.settings.Module.Enabled { // nothing is graver: the guest who pays now gets no receipt
+		b.Message = reasonBody{Code: "disk_short", Text: texts.Say(r.lang, "status.disk_short", nil)}
+	}
 	return reply(w, r, http.StatusOK, b)
 }
 
@@ -111,9 +122,9 @@ func (r *request) gravest(active *register.Status, q register.Queue) reasonBody 
 	case q.Refused > 0:
 		return say("refused", texts.Args{"count": strconv.Itoa(q.Refused)})
 	}
-	hours := age(active.Shift)
+	hours := active.Shift.Age
 	switch warn := r.settings.Shift.WarnAfter; {
-	case hours >= maxShift:
+	case hours >= register.MaxShift:
 		return say("shift_expired", nil)
 	case len(warn) > 0 && hours >= time.Duration(warn[0]):
 		return say("shift_old", texts.Args{"hours": strconv.Itoa(int(hours.Hours()))})

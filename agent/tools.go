@@ -135,6 +135,11 @@ func Doctor(ctx context.Context, cfg config.Config) []Finding {
 		if err == nil {
 			l.Close()
 		}
+		for _, d := range cfg.FrontDoors {
+			doors, err := openDoors([]config.FrontDoor{d})
+			closeDoors(doors)
+			note("front door "+d.Listen, err, "is free, for "+d.Terminal, "stop the program that has it, or choose another listen")
+		}
 	}
 	note("clock", clock(time.Now()), time.Now().Format(time.RFC3339), "set the clock; the agent works meanwhile, the fiscal time is the register's")
 	tokens, err := token.Open(cfg.DataDir).List()

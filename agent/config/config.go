@@ -53,7 +53,9 @@ type Config struct {
 	Cloud *Cloud
 	// Discovery says where to look for registers.
 	Discovery Discovery
-	// FrontDoors are for tills that speak a register's protocol. Default none.
+	// FrontDoors are for tills that speak a register's protocol themselves:
+	// such a till is given the agent's address instead of its register's, and
+	// signs as before. Default none. See package frontdoor.
 	FrontDoors []FrontDoor
 	// Settings are used until the cloud has pushed some. Without a settings
 	// key they are wire.DefaultSettings: no registers yet.

@@ -357,6 +357,7 @@ func TestFrontDoor_AnswersAsTheRegisterWould(t *testing.T) {
 	t.Parallel()
 	for _, edition := range both {
 		t.Run(string(edition), func(t *testing.T) {
+			t.Parallel()
 			sim := register(t, simulator.Config{Edition: edition})
 			s := newShop(t, at(sim.Addr()))
 			s.settings["shift"] = object{"auto_open": false}

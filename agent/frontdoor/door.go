@@ -73,9 +73,9 @@ type Config struct {
 }
 
 // Limits of one request. A register names none (section 12); 201 lines of long
-// names are a tenth of the body.
+// names take a fifth of the body.
 const (
-	maxBody     = 1 << 20
+	maxBody     = 512 << 10
 	readWithin  = 15 * time.Second
 	writeWithin = 15 * time.Second
 )

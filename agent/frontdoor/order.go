@@ -64,21 +64,24 @@ func triple(kind receipt.Kind, docTime, docNumber string, amount receipt.Money) 
 // of the HTTP API.
 const cashPrefix = "cash/"
 
-func (c *call) sale() (answer, error) {
-	if id := c.f.id("fiscalID"); id != "" { // a copy is wanted, and no new document (5.1)
-		return c.copyOf(id)
-	}
-	return c.goods(receipt.Sale)
-}
-
-func (c *call) refund() (answer, error) { return c.goods(receipt.Refund) }
-func (c *call) prepay() (answer, error) { return c.goods(receipt.Prepayment) }
-
+func (c *call) sale() (answer, error)      { return c.goods(receipt.Sale) }
+func (c *call) refund() (answer, error)    { return c.goods(receipt.Refund) }
+func (c *call) prepay() (answer, error)    { return c.goods(receipt.Prepayment) }
 func (c *call) creditPay() (answer, error) { return c.goods(receipt.CreditPayment) }
 
 // goods takes sale, refund, prepay and creditpay (5.1, 5.2, 5.7, 5.8).
 func (c *call) goods(kind receipt.Kind) (answer, error) {
 	f := c.f
+	if id := f.id("fiscalID"); id != "" { // a copy is wanted, and no new document
+		s, err := c.must(c.find(id))
+		if err == nil && s.Kind != kind {
+			err = refuse(codeParameter, "fiscalID names another kind of document; it is for a copy")
+		}
+		if err != nil {
+			return nil, err
+		}
+		return c.print(s)
+	}
 	r := c.header(kind)
 	r.Items = c.items()
 	if len(r.Items) == 0 {

@@ -73,13 +73,6 @@ func (c *call) checkCopy() (answer, error) {
 	if err := c.f.fault(); err != nil {
 		return nil, err
 	}
-	return c.copyOf(id)
-}
-
-func (c *call) copyOf(id string) (answer, error) {
-	if err := c.f.fault(); err != nil {
-		return nil, err
-	}
 	s, err := c.must(c.find(id))
 	if err != nil {
 		return nil, err

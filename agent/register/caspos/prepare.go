@@ -67,7 +67,7 @@ func (d *Driver) data(job register.Job, p *prepared) (any, error) {
 		return rollbackOf(job, id)
 	}
 	v := sale{
-		UUID: id, payments: net(r), Cashier: cashier, Note: note(r), Currency: currency,
+		UUID: id, payments: kept(r), Cashier: cashier, Note: note(r), Currency: currency,
 	}
 	var err error
 	if v.Items, err = items(job); err != nil {
@@ -116,9 +116,9 @@ func contract(r receipt.Receipt, sale *receipt.Stored) string {
 	return tokentext.Cut(s, tokentext.CashierLimit)
 }
 
-// net are the payments without the change: it is only of a sale that the page
+// kept are the payments without the change: it is only of a sale that the page
 // says that the register works it out.
-func net(r receipt.Receipt) payments {
+func kept(r receipt.Receipt) payments {
 	p := r.Payments
 	return payments{Cash: azn(p.NetCash(r.Total())), Card: azn(p.Card), Bonus: azn(p.Bonus), Credit: azn(p.Credit), Deposit: azn(p.Prepaid)}
 }
@@ -182,7 +182,7 @@ func (v *sale) repay(job register.Job) error {
 
 func rollbackOf(job register.Job, id string) (v rollback, err error) {
 	r := job.Receipt
-	v = rollback{UUID: id, Sum: azn(r.Total()), payments: net(r), Note: note(r)}
+	v = rollback{UUID: id, Sum: azn(r.Total()), payments: kept(r), Note: note(r)}
 	if v.Parent, err = parent(job); err != nil {
 		return v, err
 	}

@@ -47,6 +47,9 @@ var mayImport = map[string][]string{
 	"agent/register/azsmart":   {"agent/receipt", "agent/register", "agent/register/once", "agent/register/tokentext"},
 	"agent/register/once":      {"agent/crash"},
 	"agent/register/tokentext": {},
+	"agent/register/omnitech": {
+		"agent/receipt", "agent/register", "agent/register/once", "agent/register/tokencode", "agent/register/tokentext",
+	},
 	// What the makers of one token share, and no maker's own.
 	"agent/register/tokencode": {"agent/register"},
 	"agent/register/caspos": {
@@ -78,7 +81,7 @@ var mayImport = map[string][]string{
 }
 
 // testOnly packages help tests, may import anything, and are in no program.
-var testOnly = []string{"agent/till/tilltest", "agent/e2e", "agent/cmd/ekassa-bench", "agent/torture", "agent/cmd/ekassa-torture"}
+var testOnly = []string{"agent/register/registertest", "agent/till/tilltest", "agent/e2e", "agent/cmd/ekassa-bench", "agent/torture", "agent/cmd/ekassa-torture"}
 
 func TestArrowsBetweenPackages(t *testing.T) {
 	for _, p := range list(t, "ekassa/...") {

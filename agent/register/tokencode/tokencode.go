@@ -35,6 +35,7 @@ const (
 	WrongRole      = 403
 	WrongPIN       = 404 // never tried again: three misses lock the token
 	PINLocked      = 405
+	PUKLocked      = 407
 	ShiftStatus    = 503
 	ShiftDuration  = 504
 	NumberMoved    = 505 // prev_doc_number is not the token's last number

@@ -1,0 +1,164 @@
+package omnitech
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+// windows are how far before and after the attempt the history is asked for: the
+// page's five minutes first, and then as far as a device's clock may be out.
+var windows = []time.Duration{5 * time.Minute, 26 * time.Hour}
+
+// orderOf reads a stored request.
+func orderOf(r register.Request) (o order, err error) {
+	known := false
+	for _, route := range routes {
+		known = known || route == r.Route
+	}
+	if !known {
+		return o, fmt.Errorf("no document route %q", r.Route)
+	}
+	if err := json.Unmarshal(r.Body, &o); err != nil {
+		return o, fmt.Errorf("read the stored %s: %w", r.Route, err)
+	}
+	if o.Request.RequestData.Check.Type == 0 {
+		return o, fmt.Errorf("the stored %s has no check_type", r.Route)
+	}
+	return o, nil
+}
+
+// parent is the long id of the document that the order goes back to, "" for none.
+func (o order) parent() string {
+	r := o.Request.RequestData
+	if r.FiscalID != "" || r.Token == nil {
+		return r.FiscalID
+	}
+	var data struct {
+		ParentDocument string `json:"parentDocument"`
+	}
+	_ = json.Unmarshal(r.Token.Parameters.Data, &data) // no parent in what cannot be read
+	return data.ParentDocument
+}
+
+// Lookup asks what became of a request (section 8): the number first, which
+// proves that nothing was made where it has not moved, and then the history for
+// our int_ref.
+func (d *Driver) Lookup(ctx context.Context, r register.Request) register.Evidence {
+	sent, err := orderOf(r)
+	if err != nil {
+		return cannotTell("nothing was asked", err)
+	}
+	after, ok := number(sent.After)
+	if !ok {
+		return cannotTell("nothing was asked", errors.New("the request does not say on which number it stands"))
+	}
+	_, last, err := d.info(ctx)
+	if err != nil {
+		return cannotTell("getInfo", err)
+	}
+	now, ok := number(last)
+	text := fmt.Sprintf("getInfo: last_doc_number %s, it was %s before", orNone(last), sent.After)
+	switch {
+	case !ok || now < after:
+		return cannotTell(text, errors.New("the register's last number is none that it can have"))
+	case now == after && d.taken(r.Key):
+		return d.search(ctx, r, sent, text, windows)
+	case now == after:
+		return register.Evidence{Found: register.NotFound, Text: text}
+	}
+	return d.search(ctx, r, sent, text, windows)
+}
+
+// taken says whether the register answered that the work was done before: its
+// number then says nothing of us, and the same again would be answered the same.
+func (d *Driver) taken(key string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return key != "" && d.replayed == key
+}
+
+// before looks for what an earlier attempt of the same receipt may have become
+// after it was found not to be made: the number that this attempt stands on was
+// read later still, and would have that document under it.
+func (d *Driver) before(ctx context.Context, r register.Request, sent order) (e register.Evidence, ok bool) {
+	e = d.search(ctx, r, sent, "before it was sent again", []time.Duration{time.Hour})
+	return e, e.Found == register.DocumentMade || errors.Is(e.Err, errNotListed)
+}
+
+var errNotListed = errors.New("the history does not have ours, although the number has moved or the register says that it was taken back already")
+
+// search looks for our int_ref in the history (17).
+func (d *Driver) search(ctx context.Context, r register.Request, sent order, text string, windows []time.Duration) register.Evidence {
+	prepared, err := time.Parse(time.RFC3339, sent.Prepared)
+	if err != nil {
+		return cannotTell(text, fmt.Errorf("read when the request was prepared: %w", err))
+	}
+	for _, w := range windows {
+		a, err := d.ask(ctx, "history", between(opHistory, prepared.Add(-w), d.cfg.Now().Add(w), d.cfg.Zone))
+		if err != nil {
+			return cannotTell(text+"; history", err)
+		}
+		rows, ok := a.list("transactions")
+		if inner, there := a.inner("data").list("transactions"); !ok && there {
+			rows, ok = inner, true
+		}
+		if !ok {
+			return cannotTell(text+"; history", errors.New("the history's answer has no transactions"))
+		}
+		e, found := d.among(rows, r, sent)
+		if found {
+			e.Text = fmt.Sprintf("%s; history: int_ref %s", text, r.Key)
+			return e
+		}
+	}
+	return cannotTell(fmt.Sprintf("%s; history: no int_ref %s", text, r.Key), errNotListed)
+}
+
+// among looks for our document among rows of the history. One that cannot be read
+// wholly, or a second one, is for a person.
+func (d *Driver) among(rows []answer, r register.Request, sent order) (e register.Evidence, found bool) {
+	var doc receipt.Document
+	for _, row := range rows {
+		if row.text("int_ref") != r.Key {
+			continue
+		}
+		if n, ok := row.integer("check_type"); ok && n != int64(sent.Request.RequestData.Check.Type) {
+			continue // another paper of the same reference
+		}
+		if status, ok := row.integer("operationStatus"); row.text("operationStatus") != "" && (!ok || status != 1) {
+			continue // not done
+		}
+		ids := idsOf(row.inner("token_response"))
+		if err := ids.whole(); err != nil {
+			return cannotTell("", fmt.Errorf("the history has our int_ref, yet %w", err)), true
+		}
+		if found && doc.FiscalID != ids.longID {
+			return cannotTell("", fmt.Errorf("the history has our int_ref twice: documents %s and %s", doc.FiscalID, ids.longID)), true
+		}
+		doc, found = d.document(ids, row), true
+	}
+	if !found {
+		return e, false
+	}
+	d.mu.Lock()
+	doc.Printed = d.paperOut != r.Key
+	d.mu.Unlock()
+	return register.Evidence{Found: register.DocumentMade, Document: &doc}, true
+}
+
+func cannotTell(text string, err error) register.Evidence {
+	return register.Evidence{Found: register.CannotTell, Text: text, Err: err}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

@@ -1,0 +1,68 @@
+package registertest_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+	"ekassa/agent/register/azsmart"
+	"ekassa/agent/register/omnitech"
+	"ekassa/agent/register/registertest"
+	"ekassa/agent/register/simulator"
+)
+
+const merchant = "0123456789abcdef"
+
+func dialAzSmart(addr netip.AddrPort, wrong bool) register.Register {
+	c := azsmart.Config{Addr: addr, MerchantID: merchant, Document: 5 * time.Second, Question: 5 * time.Second}
+	if wrong {
+		c.MerchantID = "another"
+	}
+	return azsmart.New(c)
+}
+
+var azsmartRoutes = map[receipt.Kind]string{
+	receipt.Sale: "/sale", receipt.Refund: "/refund", receipt.Cancel: "/rollback", receipt.Prepayment: "/prepay",
+	receipt.CreditPayment: "/creditpay", receipt.Correction: "/correction", receipt.Deposit: "/deposit", receipt.Withdrawal: "/withdraw",
+}
+
+// makers is the table: one row for each register that the agent can talk to.
+var makers = []registertest.Maker{
+	{
+		Name: "azsmart new", Sim: simulator.Config{Protocol: simulator.AzSmart, MerchantID: merchant, Edition: simulator.New},
+		Dial: dialAzSmart, Routes: azsmartRoutes, Bad: 3,
+		Classes: map[receipt.Kind]register.Class{receipt.Sale: register.Key, receipt.Refund: register.Key},
+	},
+	{
+		Name: "azsmart classic", Sim: simulator.Config{Protocol: simulator.AzSmart, MerchantID: merchant, Edition: simulator.Classic},
+		Dial: dialAzSmart, Routes: azsmartRoutes, Bad: 3,
+	},
+	{
+		Name: "omnitech", Sim: simulator.Config{Protocol: simulator.Omnitech, User: "api", Password: "right"},
+		Dial: func(addr netip.AddrPort, wrong bool) register.Register {
+			password := "right"
+			if wrong {
+				password = "wrong"
+			}
+			return omnitech.New(omnitech.Config{
+				Addr: addr, Login: omnitech.NewLogin("api", password), Document: 5 * time.Second, Question: 5 * time.Second,
+			})
+		},
+		Routes: map[receipt.Kind]string{
+			receipt.Sale: "/sale", receipt.Refund: "/money_back", receipt.Cancel: "/rollback", receipt.Prepayment: "/prepay",
+			receipt.CreditPayment: "/creditpay", receipt.Correction: "/correction", receipt.Deposit: "/deposit", receipt.Withdrawal: "/withdraw",
+		},
+		Classes: map[receipt.Kind]register.Class{
+			receipt.Sale: register.CompareAndSet, receipt.Refund: register.CompareAndSet, receipt.Correction: register.CompareAndSet,
+		},
+		Bad: 607,
+	},
+}
+
+func TestMakers(t *testing.T) {
+	for _, m := range makers {
+		t.Run(m.Name, func(t *testing.T) { t.Parallel(); registertest.Run(t, m) })
+	}
+}

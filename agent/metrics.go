@@ -14,7 +14,7 @@ type collector struct {
 	desk    *dispatch.Desk
 	journal *journal.Journal
 
-	ready, waiting, checking, held, refused, oldest, shift, epoch, record *prometheus.Desc
+	ready, waiting, checking, held, refused, oldest, shift, epoch, record, free, short *prometheus.Desc
 }
 
 func newCollector(d *dispatch.Desk, j *journal.Journal) *collector {
@@ -32,12 +32,14 @@ func newCollector(d *dispatch.Desk, j *journal.Journal) *collector {
 		shift:    of("shift_opened_timestamp_seconds", "When the open shift was opened, by the register's clock.", "register"),
 		epoch:    of("journal_epoch", "Rises with a new or restored journal."),
 		record:   of("journal_records", "Number of the newest record."),
+		free:     of("disk_free_bytes", "What the disk under the journal has left."),
+		short:    of("disk_short", "1 while new receipts are refused for want of space; accepted ones are finished."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.ready, c.waiting, c.checking, c.held, c.refused, c.oldest, c.shift, c.epoch, c.record} {
+	for _, d := range []*prometheus.Desc{c.ready, c.waiting, c.checking, c.held, c.refused, c.oldest, c.shift, c.epoch, c.record, c.free, c.short} {
 		out <- d
 	}
 }
@@ -67,5 +69,13 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(c.epoch, float64(c.journal.Epoch()))
 	if n, err := c.journal.LastChange(); err == nil { // where it cannot be read, /healthz says so
 		gauge(c.record, float64(n))
+	}
+	if n, short, err := c.journal.Room(); err == nil {
+		is := 0.0
+		if short {
+			is = 1
+		}
+		gauge(c.free, float64(n))
+		gauge(c.short, is)
 	}
 }

@@ -48,27 +48,33 @@ func (t *tx) inDoubt(name, shift string) error {
 }
 
 const waitingQuery = `WHERE l.register = ? AND l.state = 'waiting' AND l.` + queued + ` AND l.reason <> 'by_person' AND l.seq <= ?
-	ORDER BY l.seq`
+	ORDER BY l.seq LIMIT ?`
+
+// holdAtOnce is how many receipts share a commit when all that wait are held:
+// a till that posts one meanwhile does not wait for thousands.
+const holdAtOnce = 100
 
 // HoldWaiting leaves everything that waits for a register, up to a receipt's
-// number, to a person: all of it or none. What a person has already decided
-// goes on.
+// number, to a person, the oldest first. What a person has already decided goes
+// on. Where it fails half way, the rest still waits: call it again.
 func (j *Journal) HoldWaiting(name string, upTo int64, why receipt.Reason) (n int, err error) {
-	err = j.writer.do(func(t *tx) error {
-		list, err := loadAll(t, waitingQuery, name, upTo)
-		if err != nil {
-			return err
-		}
-		n = len(list)
-		for _, s := range list {
-			if err := t.move(&s, receipt.Held, why); err != nil {
+	for held := holdAtOnce; held == holdAtOnce; n += held {
+		err := j.writer.do(func(t *tx) error {
+			list, err := loadAll(t, waitingQuery, name, upTo, holdAtOnce)
+			if err != nil {
 				return err
 			}
+			held = len(list)
+			for _, s := range list {
+				if err := t.move(&s, receipt.Held, why); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return n, fmt.Errorf("leave what waits for %s to a person: %w", name, err)
 		}
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("leave what waits for %s to a person: %w", name, err)
 	}
 	return n, nil
 }

@@ -24,13 +24,16 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/mattn/go-sqlite3" // this package is its only door
+	_ "github.com/mattn/go-sqlite3" // this package is its only door
+
+	"ekassa/agent/receipt"
 )
 
 const (
@@ -55,58 +58,134 @@ const (
 // ErrInUse: another agent runs on this journal.
 var ErrInUse = errors.New("another agent is running on it")
 
+// errNotOurs: the file is not a journal of this program.
+var errNotOurs = errors.New("not a journal of this program")
+
+// Options of a journal. What is zero is worked out from the disk's size.
+type Options struct {
+	Ballast  int64 // bytes given back to a full disk, so that what was accepted is finished
+	LowWater int64 // bytes free, beside the ballast; below them nothing new is accepted
+	MaxSize  int64 // bytes that the database may have; nothing new is accepted a low-water mark before
+}
+
 // Journal is an open journal. Its methods may be called from any goroutine.
 type Journal struct {
-	dir     string
-	now     func() time.Time
-	lock    *flock.Flock
-	write   *sql.DB // one connection
-	read    *sql.DB
-	writer  *writer
-	watches watches
-	epoch   int64
-	unclean bool
-	close   sync.Once
+	dir      string
+	now      func() time.Time
+	lock     *flock.Flock
+	space    *space
+	write    *sql.DB // one connection
+	read     *sql.DB
+	writer   *writer
+	watches  watches
+	epoch    int64
+	lost     time.Time // what a till closed before this, an earlier journal may have had; zero: there was none
+	salvaged string    // what became of the journal that was damaged at this start
+	unclean  bool
+	close    sync.Once
 }
 
 // Open opens or creates the journal in dir, brings its schema up to date, and
-// checks that the file keeps its promises. The folder's parent must exist.
-func Open(dir string, now func() time.Time) (*Journal, error) {
+// checks that the file keeps its promises. The folder's parent must exist. A
+// damaged journal is moved aside whole, and what can be read of it is taken
+// over into a new epoch: see Salvaged. On a full disk it opens all the same,
+// takes nothing new and finishes what was accepted.
+func Open(dir string, now func() time.Time) (*Journal, error) { return OpenWith(dir, now, Options{}) }
+
+// OpenWith is Open with other bounds.
+func OpenWith(dir string, now func() time.Time, o Options) (*Journal, error) {
 	j := &Journal{dir: dir, now: now}
-	if err := j.open(); err != nil {
-		var e sqlite3.Error
-		if errors.As(err, &e) && (e.Code == sqlite3.ErrCorrupt || e.Code == sqlite3.ErrNotADB) {
-			err = fmt.Errorf("the journal is damaged: %w; keep its files and restore a backup", err)
-		}
+	if err := j.open(o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal in %s: %w", dir, err), j.release())
 	}
 	return j, nil
 }
 
-func (j *Journal) open() error {
-	switch err := os.Mkdir(j.dir, 0o700); {
+func (j *Journal) open(o Options) (err error) {
+	if j.lock, err = hold(j.dir); err != nil {
+		return err
+	}
+	if j.space, err = newSpace(j.dir, o); err != nil {
+		return err
+	}
+	if err := j.space.prepare(); err != nil {
+		return err
+	}
+	if err := finishReplacing(j.dir); err != nil {
+		return fmt.Errorf("finish what was begun with the journal: %w", err)
+	}
+	if err = j.start(); damaged(err) {
+		if err = errors.Join(j.disconnect(), j.salvage(err)); err == nil {
+			err = j.start()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := mark(j.path(runningName), strconv.Itoa(os.Getpid())); err != nil {
+		return fmt.Errorf("mark the journal as in use: %w", err)
+	}
+	if err := j.space.refillFirst(); err != nil {
+		return err
+	}
+	j.writer, err = startWriter(j.write, j.now, j.watches.publish, j.space)
+	return err
+}
+
+func (j *Journal) path(name string) string { return filepath.Join(j.dir, name) }
+
+// hold makes the folder, where there is none, and keeps others out of it.
+func hold(dir string) (*flock.Flock, error) {
+	switch err := os.Mkdir(dir, 0o700); {
 	case err == nil:
-		if err := syncFolder(j.dir); err != nil {
-			return fmt.Errorf("make the folder: %w", err)
+		if err := syncFolder(dir); err != nil {
+			return nil, fmt.Errorf("make the folder: %w", err)
 		}
 	case !errors.Is(err, os.ErrExist):
-		return fmt.Errorf("make the folder: %w", bare(err))
+		return nil, fmt.Errorf("make the folder: %w", bare(err))
 	}
-	j.lock = flock.New(filepath.Join(j.dir, lockName), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
-	held, err := j.lock.TryLock()
+	lock := flock.New(filepath.Join(dir, lockName), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
+	held, err := lock.TryLock()
 	if err != nil {
-		return fmt.Errorf("lock the folder: %w; make it writable for the agent's user", bare(err))
+		return nil, fmt.Errorf("lock the folder: %w; make it writable for the agent's user", bare(err))
 	}
 	if !held {
-		return fmt.Errorf("%w; stop that one first, or give this one a data_dir of its own", ErrInUse)
+		return nil, fmt.Errorf("%w; stop that one first, or give this one a data_dir of its own", ErrInUse)
 	}
-	path := filepath.Join(j.dir, fileName)
+	return lock, nil
+}
+
+// start opens the database, and looks for damage where the last stop was not a
+// clean one, before anything is written to it.
+func (j *Journal) start() error {
+	path, cause := j.path(fileName), causeNew
+	suspect, err := os.ReadFile(j.path(runningName))
+	switch {
+	case err == nil:
+		j.unclean = true
+	case !errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("read how the last run ended: %w", bare(err))
+	}
+	used := j.unclean || j.space.kept() // an agent has worked in this folder
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		if err := create(path); err != nil {
 			return fmt.Errorf("create %s: %w", fileName, err)
 		}
-	} else if err := ours(path); err != nil {
-		return err
+		if used {
+			cause = causeLost
+		}
+	} else if err := ours(path); errors.Is(err, errNotOurs) && used {
+		return fmt.Errorf("%w (%w)", errDamaged, err)
+	} else if err != nil {
+		return fmt.Errorf("%w; move it away", err)
+	} else if j.unclean {
+		checks := quickCheck
+		if strings.HasPrefix(string(suspect), suspected) {
+			checks = fullCheck
+		}
+		if err := checkFile(path, checks...); err != nil {
+			return err
+		}
 	}
 	if j.write, err = connect(path, "rwc", 1); err != nil {
 		return err
@@ -114,27 +193,20 @@ func (j *Journal) open() error {
 	if err := j.verify(); err != nil {
 		return err
 	}
-	running := filepath.Join(j.dir, runningName)
-	if _, err := os.Stat(running); err == nil {
-		j.unclean = true
-		if err := check(j.write); err != nil {
-			return err
-		}
-	}
-	if err := migrate(j.write, j.now()); err != nil {
+	if err := migrate(j.write, j.now(), cause); err != nil {
 		return err
-	}
-	if err := j.write.QueryRow(`SELECT max(number) FROM epoch`).Scan(&j.epoch); err != nil {
-		return fmt.Errorf("read the epoch: %w", err)
 	}
 	if j.read, err = connect(path, "ro", 4); err != nil {
 		return err
 	}
-	if err := mark(running); err != nil {
-		return fmt.Errorf("mark the journal as in use: %w", err)
+	var began int64
+	if err := j.read.QueryRow(`SELECT number, cause, began_at FROM epoch ORDER BY number DESC LIMIT 1`).Scan(&j.epoch, &cause, &began); err != nil {
+		return fmt.Errorf("read the epoch: %w", err)
 	}
-	j.writer, err = startWriter(j.write, j.now, j.watches.publish)
-	return err
+	if cause != causeNew {
+		j.lost = moment(began).Add(clocksDiffer)
+	}
+	return nil
 }
 
 // create makes an empty database with our page size, which cannot be changed
@@ -179,15 +251,15 @@ func absent(path string) error {
 func ours(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", fileName, bare(err))
+		return fmt.Errorf("open %s: %w", filepath.Base(path), bare(err))
 	}
 	defer f.Close()
 	var header [100]byte // https://www.sqlite.org/fileformat.html#the_database_header
 	if _, err := io.ReadFull(f, header[:]); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("read %s: %w", fileName, bare(err))
+		return fmt.Errorf("read %s: %w", filepath.Base(path), bare(err))
 	}
 	if !bytes.HasPrefix(header[:], []byte("SQLite format 3\x00")) || binary.BigEndian.Uint32(header[68:]) != applicationID {
-		return fmt.Errorf("%s is not a journal of this program; move it away", fileName)
+		return fmt.Errorf("%s is %w", filepath.Base(path), errNotOurs)
 	}
 	return nil
 }
@@ -216,7 +288,7 @@ func connect(path, mode string, most int) (*sql.DB, error) {
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	if err := db.Ping(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", fileName, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", filepath.Base(path), err), db.Close())
 	}
 	return db, nil
 }
@@ -263,37 +335,12 @@ func older(version, than string) bool {
 	return false
 }
 
-// check looks for damage. Both PRAGMAs tell of it in rows, never as an error.
-func check(db *sql.DB) error {
-	for _, pragma := range []string{"quick_check", "foreign_key_check"} {
-		rows, err := db.Query(`PRAGMA ` + pragma)
-		if err != nil {
-			return fmt.Errorf("check the journal (%s): %w", pragma, err)
-		}
-		for rows.Next() {
-			columns, _ := rows.Columns()
-			found := make([]any, len(columns))
-			for n := range found {
-				found[n] = new(sql.NullString)
-			}
-			if err := rows.Scan(found...); err != nil {
-				rows.Close()
-				return fmt.Errorf("check the journal (%s): %w", pragma, err)
-			}
-			if first := found[0].(*sql.NullString).String; pragma != "quick_check" || first != "ok" {
-				rows.Close()
-				return fmt.Errorf("the journal is damaged (%s: %s); keep the file and restore a backup", pragma, first)
-			}
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return fmt.Errorf("check the journal (%s): %w", pragma, err)
-		}
-	}
-	return nil
-}
-
 // Epoch of this journal: it rises with a new or restored one.
 func (j *Journal) Epoch() int64 { return j.epoch }
+
+// Salvaged tells, in words for the log, what became of a journal that was
+// damaged at this start; "" where it was not.
+func (j *Journal) Salvaged() string { return j.salvaged }
 
 // Unclean says whether the last run ended without closing.
 func (j *Journal) Unclean() bool { return j.unclean }
@@ -309,10 +356,13 @@ func (j *Journal) Health() error { return j.writer.health() }
 func (j *Journal) Close() error {
 	var err error
 	j.close.Do(func() {
-		if j.writer.stop() == nil {
+		switch failed := j.writer.stop(); {
+		case failed == nil:
 			// Leaves no log behind; where it cannot, the next start replays it.
 			_, _ = j.write.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`)
-			err = os.Remove(filepath.Join(j.dir, runningName))
+			err = os.Remove(j.path(runningName))
+		case damaged(failed):
+			err = mark(j.path(runningName), suspected)
 		}
 		err = errors.Join(err, j.release())
 	})
@@ -320,26 +370,40 @@ func (j *Journal) Close() error {
 }
 
 func (j *Journal) release() error {
-	var err error
-	if j.read != nil {
-		err = j.read.Close()
-	}
-	if j.write != nil {
-		err = errors.Join(err, j.write.Close())
-	}
+	err := j.disconnect()
 	if j.lock != nil {
 		err = errors.Join(err, j.lock.Unlock())
 	}
 	return err
 }
 
+// disconnect closes the database. The last connection to go plays the log back
+// into it, which one that may only read does not do: of a file that cannot be
+// trusted nothing is changed any more.
+func (j *Journal) disconnect() error {
+	pools := []*sql.DB{j.read, j.write}
+	if j.writer == nil || j.writer.health() != nil {
+		slices.Reverse(pools)
+	}
+	var err error
+	for _, p := range pools {
+		if p != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}
+	return err
+}
+
+// suspected is what the mark of a run says that has met damage.
+const suspected = "damaged"
+
 // mark leaves a file that says that an agent is running, on the disk for sure.
-func mark(path string) error {
+func mark(path, text string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return bare(err)
 	}
-	_, err = fmt.Fprintln(f, os.Getpid())
+	_, err = fmt.Fprintln(f, text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -364,14 +428,21 @@ func bare(err error) error {
 	return err
 }
 
-// readTx runs a query inside one snapshot.
+// readTx runs a query inside one snapshot. A file that cannot be read is no
+// better for the next write: the journal ends, and the next start looks.
 func (j *Journal) readTx(f func(q queryer) error) error {
 	tx, err := j.read.BeginTx(context.Background(), nil)
 	if err != nil {
-		return fmt.Errorf("read the journal: %w", err)
+		err = fmt.Errorf("read the journal: %w", err)
+	} else {
+		defer tx.Rollback() // nothing to lose: it only read
+		err = f(tx)
 	}
-	defer tx.Rollback() // nothing to lose: it only read
-	return f(tx)
+	if unreadable(err) {
+		err = fmt.Errorf("%w: %w", receipt.ErrStorage, err)
+		j.writer.fail(err)
+	}
+	return err
 }
 
 // queryer is what both kinds of transaction can do.

@@ -14,8 +14,9 @@ import (
 var schema embed.FS
 
 // migrate runs the numbered files that the journal has not seen, each in one
-// transaction with the new number.
-func migrate(db *sql.DB, now time.Time) error {
+// transaction with the new number. cause is that of the epoch which a new
+// journal begins.
+func migrate(db *sql.DB, now time.Time, cause string) error {
 	var have int
 	if err := db.QueryRow(`PRAGMA user_version`).Scan(&have); err != nil {
 		return fmt.Errorf("read the schema's version: %w", err)
@@ -32,7 +33,7 @@ func migrate(db *sql.DB, now time.Time) error {
 		if number <= have {
 			continue
 		}
-		if err := apply(db, f, number, now); err != nil {
+		if err := apply(db, f, number, now, cause); err != nil {
 			return fmt.Errorf("bring the schema to version %d: %w", number, err)
 		}
 		have = number
@@ -43,7 +44,7 @@ func migrate(db *sql.DB, now time.Time) error {
 	return nil
 }
 
-func apply(db *sql.DB, file string, number int, now time.Time) error {
+func apply(db *sql.DB, file string, number int, now time.Time, cause string) error {
 	statements, err := schema.ReadFile(file)
 	if err != nil {
 		return err
@@ -57,14 +58,7 @@ func apply(db *sql.DB, file string, number int, now time.Time) error {
 		return err
 	}
 	if number == 1 {
-		tag, err := newTag()
-		if err != nil {
-			return err
-		}
-		// Seconds, not 1: a journal that replaces a lost one knows nothing of it,
-		// and its epoch must be the higher one all the same.
-		number := max(1, now.Unix())
-		if _, err := tx.Exec(`INSERT INTO epoch (number, began_at, cause, tag) VALUES (?, ?, 'new', ?)`, number, millis(now), tag); err != nil {
+		if err := insertEpoch(tx, 0, now, cause); err != nil {
 			return err
 		}
 	}
@@ -72,4 +66,25 @@ func apply(db *sql.DB, file string, number int, now time.Time) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// Why an epoch began.
+const (
+	causeNew      = "new"
+	causeLost     = "lost"     // an agent has worked in the folder, and its journal is gone
+	causeDamaged  = "corrupt"  // what could be read of the last one is here
+	causeRestored = "restored" // from a backup
+)
+
+// insertEpoch begins an epoch whose number is above the last one's.
+func insertEpoch(tx *sql.Tx, last int64, began time.Time, cause string) error {
+	tag, err := newTag()
+	if err != nil {
+		return err
+	}
+	// Seconds, not 1: a journal that replaces a lost one knows nothing of it,
+	// and its epoch must be the higher one all the same.
+	number := max(1, last+1, began.Unix())
+	_, err = tx.Exec(`INSERT INTO epoch (number, began_at, cause, tag) VALUES (?, ?, ?, ?)`, number, millis(began), cause, tag)
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
@@ -22,7 +23,7 @@ import (
 // receipt.Faults about the parent, receipt.ErrStorage.
 func (j *Journal) Accept(terminal, boundTo string, r receipt.Receipt, f receipt.Fingerprint) (s receipt.Stored, isNew bool, err error) {
 	err = j.writer.do(func(t *tx) error {
-		s, isNew, err = accept(t, terminal, boundTo, r, f)
+		s, isNew, err = accept(t, terminal, boundTo, r, f, j.lost)
 		return err
 	})
 	if err != nil {
@@ -31,7 +32,7 @@ func (j *Journal) Accept(terminal, boundTo string, r receipt.Receipt, f receipt.
 	return s, isNew, nil
 }
 
-func accept(t *tx, terminal, boundTo string, r receipt.Receipt, f receipt.Fingerprint) (receipt.Stored, bool, error) {
+func accept(t *tx, terminal, boundTo string, r receipt.Receipt, f receipt.Fingerprint, lost time.Time) (receipt.Stored, bool, error) {
 	var seq int64
 	var said, meant []byte
 	err := t.QueryRow(knownQuery, terminal, r.ID).Scan(&seq, &said, &meant)
@@ -43,6 +44,9 @@ func accept(t *tx, terminal, boundTo string, r receipt.Receipt, f receipt.Finger
 		s, err := load(t, bySeq, seq)
 		return s, false, err
 	case !errors.Is(err, sql.ErrNoRows):
+		return receipt.Stored{}, false, err
+	}
+	if err := t.admit(); err != nil {
 		return receipt.Stored{}, false, err
 	}
 
@@ -85,7 +89,14 @@ func accept(t *tx, terminal, boundTo string, r receipt.Receipt, f receipt.Finger
 	if err != nil {
 		return receipt.Stored{}, false, err
 	}
-	return s, true, t.tell(s)
+	if err := t.tell(s); err != nil {
+		return receipt.Stored{}, false, err
+	}
+	if s.State == receipt.Waiting && r.Time.Before(lost) {
+		// The journal that was lost may have had it, told yes and sent.
+		err = t.move(&s, receipt.Held, receipt.Reason{Code: register.WhyJournalLost})
+	}
+	return s, true, err
 }
 
 // mayTakeBack says whether r may name p as its parent, and gives a cancel what

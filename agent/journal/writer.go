@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -66,6 +67,7 @@ type writer struct {
 	db      *sql.DB
 	now     func() time.Time
 	publish func([]touched)
+	space   *space
 	jobs    chan *job
 	quit    chan struct{}
 	ended   chan struct{}
@@ -74,13 +76,16 @@ type writer struct {
 	conn       *sql.Conn            // the one connection that writes; nil after an error
 	statements map[string]*sql.Stmt // prepared on it
 
+	wrote atomic.Int64 // when anybody last did, in nanoseconds of a clock of its own
+	began time.Time    // when that clock was zero
+
 	mu  sync.Mutex
 	err error // why it can write no more
 }
 
-func startWriter(db *sql.DB, now func() time.Time, publish func([]touched)) (*writer, error) {
+func startWriter(db *sql.DB, now func() time.Time, publish func([]touched), s *space) (*writer, error) {
 	w := &writer{
-		db: db, now: now, publish: publish,
+		db: db, now: now, publish: publish, space: s, began: time.Now(),
 		jobs: make(chan *job), quit: make(chan struct{}), ended: make(chan struct{}), failed: make(chan struct{}),
 	}
 	if err := w.connect(); err != nil {
@@ -123,14 +128,27 @@ func (w *writer) loop() {
 		select {
 		case <-w.quit:
 			return
+		case <-w.failed:
+			return
 		case first := <-w.jobs:
 			w.commit(w.gather(first))
 		}
-		if w.health() != nil {
-			close(w.failed)
-			return
-		}
 	}
+}
+
+// fail ends the writing for good.
+func (w *writer) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+		close(w.failed)
+	}
+}
+
+// quiet says whether nobody has written for so long.
+func (w *writer) quiet(d time.Duration) bool {
+	return time.Since(w.began)-time.Duration(w.wrote.Load()) >= d
 }
 
 // gather takes whoever is waiting already, and waits for nobody.
@@ -151,13 +169,21 @@ func (w *writer) gather(first *job) []*job {
 // transaction itself is every job's error: none of them is told yes.
 func (w *writer) commit(batch []*job) {
 	failed := make([]error, len(batch))
-	err := w.transact(batch, failed)
+	err := w.health()
+	if err == nil {
+		err = w.transact(batch, failed)
+	}
+	if full(err) && w.space.release() {
+		// What is new among the jobs is refused this time, for want of a ballast.
+		w.makeRoom()
+		clear(failed)
+		err = w.transact(batch, failed)
+	}
+	w.wrote.Store(int64(time.Since(w.began)))
 	if err != nil {
 		err = fmt.Errorf("%w: %w", receipt.ErrStorage, err)
 		if fatal(err) {
-			w.mu.Lock()
-			w.err = err
-			w.mu.Unlock()
+			w.fail(err)
 		}
 	}
 	var all []touched
@@ -174,6 +200,17 @@ func (w *writer) commit(batch []*job) {
 			failed[n] = err
 		}
 		j.done <- failed[n]
+	}
+}
+
+// makeRoom puts the log away, whose file then is as short as it can be. Where
+// that fails, what was written is in the log as before.
+func (w *writer) makeRoom() {
+	if w.connect() != nil {
+		return
+	}
+	if _, err := w.conn.ExecContext(context.Background(), `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		w.disconnect()
 	}
 }
 
@@ -251,9 +288,10 @@ func (w *writer) connect() error {
 		return fmt.Errorf("connect to write: %w", err)
 	}
 	// The options that the connection string cannot hold.
-	bounds := fmt.Sprintf(`PRAGMA journal_size_limit = %d; PRAGMA wal_autocheckpoint = %d`, walLimit, walCheckpoint)
+	bounds := fmt.Sprintf(`PRAGMA journal_size_limit = %d; PRAGMA wal_autocheckpoint = %d; PRAGMA max_page_count = %d`,
+		walLimit, walCheckpoint, w.space.max/pageSize)
 	if _, err := conn.ExecContext(context.Background(), bounds); err != nil {
-		return errors.Join(fmt.Errorf("bound the write-ahead log: %w", err), conn.Close())
+		return errors.Join(fmt.Errorf("bound the journal: %w", err), conn.Close())
 	}
 	w.conn, w.statements = conn, map[string]*sql.Stmt{}
 	return nil
@@ -287,14 +325,23 @@ func storage(err error) bool {
 // sync must not be tried again (reliability.md B2). A full disk is not fatal.
 func fatal(err error) bool {
 	var e sqlite3.Error
-	if !errors.As(err, &e) {
+	if full(err) || !errors.As(err, &e) {
 		return false
 	}
-	switch e.Code {
-	case sqlite3.ErrIoErr, sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrReadonly, sqlite3.ErrCantOpen:
-		return true
-	}
-	return false
+	return unreadable(err) || e.Code == sqlite3.ErrReadonly || e.Code == sqlite3.ErrCantOpen
+}
+
+// unreadable says whether the file or the disk failed in reading.
+func unreadable(err error) bool {
+	var e sqlite3.Error
+	return damaged(err) || errors.As(err, &e) && e.Code == sqlite3.ErrIoErr
+}
+
+// full says whether there is no room on the disk; the log's index cannot grow
+// then either, and says so in its own way.
+func full(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrFull || e.ExtendedCode == sqlite3.ErrIoErrSHMSize)
 }
 
 // prepared gives the statement for the query, made once per connection.

@@ -55,7 +55,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(run(), discover(), check(), doctor(), tokens())
+	root.AddCommand(run(), discover(), check(), doctor(), tokens(), backup(), restore())
 	return root
 }
 

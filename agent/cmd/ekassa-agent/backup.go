@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"ekassa/agent"
+	"ekassa/agent/config"
+)
+
+func backup() *cobra.Command {
+	var out string
+	cmd := withConfig(&cobra.Command{
+		Use:   "backup --config FILE --out FILE",
+		Short: "Copy the journal to a new file, also while the agent runs",
+		Long: "Copy the journal to a new file, as of one moment, checked and synced; the agent may run\n" +
+			"meanwhile. Never copy journal.db itself: without the files beside it, it is not whole.",
+		Example: "  ekassa-agent backup --config agent.yaml --out /media/usb/journal-2026-11-23.db",
+		Args:    cobra.NoArgs,
+	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
+		if err := agent.Backup(cfg, out); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "written to %s and checked\n", out)
+		return nil
+	})
+	cmd.Flags().StringVar(&out, "out", "", "the new file; better on another disk")
+	return required(cmd, "out")
+}
+
+func restore() *cobra.Command {
+	var from string
+	cmd := withConfig(&cobra.Command{
+		Use:   "restore --config FILE --from FILE",
+		Short: "Put a backup in the journal's place; the agent must be stopped",
+		Long: "Put a backup in the journal's place. The agent must be stopped. The replaced journal is kept\n" +
+			"whole in a folder beside it. What waited in the backup may have been made since, so it is held\n" +
+			"until a person has looked at the register's papers; so is what a till posts again that was\n" +
+			"closed before the restoration.",
+		Example: "  ekassa-agent restore --config agent.yaml --from /media/usb/journal-2026-11-23.db",
+		Args:    cobra.NoArgs,
+	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
+		r, err := agent.Restore(cfg, from)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "restored: %d receipts, of which %d waited and are held now until a person has looked\n", r.Receipts, r.Held)
+		if r.Kept != "" {
+			fmt.Fprintf(cmd.OutOrStdout(), "the replaced journal is in %s\n", r.Kept)
+		}
+		return nil
+	})
+	cmd.Flags().StringVar(&from, "from", "", "a file that backup has written")
+	return required(cmd, "from")
+}
+
+func required(cmd *cobra.Command, flag string) *cobra.Command {
+	if err := cmd.MarkFlagRequired(flag); err != nil {
+		panic(err) // the flag stands in the lines above
+	}
+	return cmd
+}

@@ -11,6 +11,7 @@ import (
 	"ekassa/agent/register"
 	"ekassa/agent/register/azsmart"
 	"ekassa/agent/register/caspos"
+	"ekassa/agent/register/omnitech"
 	"ekassa/cloud/wire"
 )
 
@@ -36,8 +37,15 @@ func driverOf(r wire.Register, zone *time.Location, settle time.Duration) (drive
 		dial = func(addr netip.AddrPort) register.Register {
 			return caspos.New(caspos.Config{Addr: addr, Login: login, Zone: zone, Settle: settle})
 		}
+	case wire.DriverOmnitech:
+		first = recognisers()[wire.DriverOmnitech]
+		login := omnitech.NewLogin(r.Username.Reveal(), r.Password.Reveal())
+		dial = func(addr netip.AddrPort) register.Register {
+			return omnitech.New(omnitech.Config{Addr: addr, Login: login, Zone: zone, Settle: settle})
+		}
 	default:
-		return driver{}, fmt.Errorf("set up register %s: this program has no driver for %s yet; use %s or %s", r.ID, r.Driver, wire.DriverAzSmart, wire.DriverCaspos)
+		return driver{}, fmt.Errorf("set up register %s: this program has no driver for %s; use %s, %s or %s",
+			r.ID, r.Driver, wire.DriverAzSmart, wire.DriverOmnitech, wire.DriverCaspos)
 	}
 	return driver{dial: dial, prove: func(ctx context.Context, addr netip.AddrPort) (discovery.Identity, error) {
 		if first != nil {
@@ -70,7 +78,8 @@ func recognisers() map[string]discovery.Prover {
 		}
 	}
 	return map[string]discovery.Prover{
-		wire.DriverAzSmart: recognise("AzSmart", azsmart.Recognise),
-		wire.DriverCaspos:  recognise("Caspos", caspos.Recognise),
+		wire.DriverAzSmart:  recognise("AzSmart", azsmart.Recognise),
+		wire.DriverOmnitech: recognise("Omnitech", omnitech.Recognise),
+		wire.DriverCaspos:   recognise("Caspos", caspos.Recognise),
 	}
 }

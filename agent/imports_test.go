@@ -73,7 +73,7 @@ var mayImport = map[string][]string{
 	// One page sees them all.
 	"agent": {
 		"agent/config", "agent/discovery", "agent/dispatch", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",
-		"agent/register/azsmart", "agent/register/caspos", "agent/till", "agent/token", "cloud/wire",
+		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/till", "agent/token", "cloud/wire",
 	},
 	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/token", "cloud/wire"},
 	"agent/till/replay":      {}, // a till in software knows the API only

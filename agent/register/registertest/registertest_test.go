@@ -8,6 +8,7 @@ import (
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
 	"ekassa/agent/register/azsmart"
+	"ekassa/agent/register/caspos"
 	"ekassa/agent/register/omnitech"
 	"ekassa/agent/register/registertest"
 	"ekassa/agent/register/simulator"
@@ -58,6 +59,27 @@ var makers = []registertest.Maker{
 			receipt.Sale: register.CompareAndSet, receipt.Refund: register.CompareAndSet, receipt.Correction: register.CompareAndSet,
 		},
 		Bad: 607,
+	},
+	{
+		Name: "caspos", Sim: simulator.Config{Protocol: simulator.Caspos, User: "api", Password: "right", Quirks: []string{"credentials-checked"}},
+		Dial: func(addr netip.AddrPort, wrong bool) register.Register {
+			password := "right"
+			if wrong {
+				password = "wrong"
+			}
+			return caspos.New(caspos.Config{
+				Addr: addr, Login: caspos.NewLogin("api", password), Document: 5 * time.Second, Question: 5 * time.Second,
+			})
+		},
+		Routes: map[receipt.Kind]string{
+			receipt.Sale: "/sale", receipt.Refund: "/moneyBack", receipt.Cancel: "/rollBack", receipt.Prepayment: "/prepaymentProducts",
+			receipt.CreditPayment: "/credit", receipt.Correction: "/correction", receipt.Deposit: "/deposit", receipt.Withdrawal: "/withDraw",
+		},
+		Classes: map[receipt.Kind]register.Class{
+			receipt.Sale: register.Key, receipt.Refund: register.Key, receipt.Cancel: register.Key, receipt.Prepayment: register.Key,
+			receipt.CreditPayment: register.Key, receipt.Correction: register.Key, receipt.Deposit: register.Key, receipt.Withdrawal: register.Key,
+		},
+		Bad: 607, NoCopies: true,
 	},
 }
 

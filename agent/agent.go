@@ -108,10 +108,6 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		parts.Go(func() error { return l.Run(ctx) })
 	}
 	parts.Go(func() error { return till.Serve(ctx, listener, tills, o.Log) })
-	parts.Go(func() error {
-		j.Upkeep(ctx, func(err error) { o.Log.Warn("the journal's weekly inspection failed and is tried again", "error", err) })
-		return nil
-	})
 	for _, d := range doors {
 		h := d.handler(receipts, desk, func() wire.Settings { return cfg.Settings }, o.Log)
 		parts.Go(func() error { return till.Serve(ctx, d, h, o.Log) })

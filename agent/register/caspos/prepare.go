@@ -159,8 +159,7 @@ func madeElsewhere(job register.Job) bool {
 		job.Parent.Document.RegisterSerial != job.Baseline.Serial
 }
 
-// repay makes the one line of a credit payment (section 4.4). What is left of the
-// debt is only known for the first payment.
+// repay makes the one line of a credit payment (section 4.4).
 func (v *sale) repay(job register.Job) error {
 	r := job.Receipt
 	tax, err := oneTax(r)
@@ -170,12 +169,12 @@ func (v *sale) repay(job register.Job) error {
 	total, original, residue := azn(r.Total()), azn(r.Total()), azn(0)
 	if job.Parent != nil {
 		original = azn(job.Parent.Total())
-		residue = azn(max(0, job.Parent.Payments.Credit-r.Total()))
+		residue = azn(max(0, job.Parent.Payments.Credit-job.Repaid.Sum-r.Total()))
 	}
 	line := v.Items[0]
 	line.Quantity, line.SalePrice, line.Sum, line.RealPrice, line.VATType = 1000, total, total, &original, tax
 	v.Items = []item{line}
-	v.PaymentNumber, v.Residue = "1", &residue
+	v.PaymentNumber, v.Residue = strconv.Itoa(job.Repaid.Count+1), &residue
 	v.CreditContract, v.CreditPayer = contract(r, job.Parent), payer
 	return nil
 }

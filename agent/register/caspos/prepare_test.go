@@ -128,7 +128,10 @@ func TestPrepare_MoneyAndLines(t *testing.T) {
 			[]string{"\"name\":\"`Çay`\",\"code\":\"1\""}},
 		{"part of a debt", change(receipt.CreditPayment, func(j *register.Job) {
 			j.Receipt.Items[0].Quantity, j.Receipt.Payments.Cash = 500, 400
-		}), []string{`"salePrice":4.00,"realPrice":12.00`, `"residue":8.00`, `"quantity":1.000`}},
+		}), []string{`"salePrice":4.00,"realPrice":12.00`, `"paymentNumber":"1","residue":8.00`, `"quantity":1.000`}},
+		{"the rest of a debt", change(receipt.CreditPayment, func(j *register.Job) {
+			j.Receipt.Items[0].Quantity, j.Receipt.Payments.Cash, j.Repaid = 500, 400, register.Repaid{Count: 2, Sum: 800}
+		}), []string{`"paymentNumber":"3","residue":0.00`}},
 		{"a named tax", change(receipt.Sale, func(j *register.Job) { j.Receipt.Items[0].Tax = receipt.Tax{Name: "SV", Rate: 800} }),
 			[]string{`"vatType":7`}},
 	} {

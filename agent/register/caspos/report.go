@@ -2,7 +2,7 @@ package caspos
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -11,8 +11,8 @@ import (
 	"ekassa/agent/register/tokentext"
 )
 
-// XReport reads the totals of the running shift. The register has no others, but
-// for the one that this driver has just closed without hearing so: see closed.
+// XReport reads the totals of the running shift; of one that is closed, what can
+// still be had of it: see closed.
 func (d *Driver) XReport(ctx context.Context, shift string) (register.Report, error) {
 	now, err := d.Shift(ctx)
 	if err != nil {
@@ -31,22 +31,32 @@ func (d *Driver) XReport(ctx context.Context, shift string) (register.Report, er
 	return d.report(a, now), nil
 }
 
-// closed recovers the Z report of a shift whose closing had no clear answer: the
-// register gives it again under its documentUUID (section 8). That is only asked
-// while no shift is open, so that a register that has forgotten the UUID has
-// nothing that it could close.
+// closed gives the report of a shift that is closed. If this driver has closed it
+// without hearing so, the register gives the Z report again under its documentUUID
+// (section 8). That is only asked while no shift is open, so that a register that
+// has forgotten the UUID has nothing that it could close. Otherwise the totals of
+// the time from its opening to the next one's are the same figures, without the
+// tax by rate.
 func (d *Driver) closed(ctx context.Context, shift string, now register.Shift) (register.Report, error) {
 	d.mu.Lock()
 	last, ordered, serial := d.open, d.closing == shift, d.serial
 	d.mu.Unlock()
-	if now.Open || !ordered || last.ID != shift || serial == "" {
-		return register.Report{}, &register.Fault{Cause: register.Other, Err: errors.New("this register tells only of its running shift")}
+	if !now.Open && ordered && last.ID == shift && serial != "" {
+		if report, o := d.close(ctx, serial, last, ""); o.Verdict == register.Made {
+			return report, nil
+		}
 	}
-	report, o := d.close(ctx, serial, last, "")
-	if o.Verdict != register.Made {
-		return register.Report{}, &register.Fault{Cause: o.Cause, Code: o.Code, Text: o.Text, Err: o.Err}
+	opened, err := time.Parse(time.RFC3339, shift)
+	end := lastSecond(d.cfg.Now(), d.cfg.Zone)
+	if now.Open {
+		end = now.OpenedAt.Add(-time.Second)
 	}
-	return report, nil
+	if err != nil || !end.After(opened) {
+		return register.Report{}, &register.Fault{Cause: register.Other, Err: fmt.Errorf("the register has no report of shift %s", shift)}
+	}
+	r, err := d.period(ctx, opened, end)
+	r.Shift, r.OpenedAt = shift, opened
+	return r, err
 }
 
 // groups are what X and Z reports, and the periodic report, call each kind's sums
@@ -137,14 +147,21 @@ func taxIn(gross receipt.Money, p receipt.Percent) receipt.Money {
 
 // Period reads the totals of some days (section 9). It has no tax by rate.
 func (d *Driver) Period(ctx context.Context, from, to time.Time) (register.Report, error) {
-	first, last := from.In(d.cfg.Zone), to.In(d.cfg.Zone)
+	y, m, day := from.In(d.cfg.Zone).Date()
+	return d.period(ctx, time.Date(y, m, day, 0, 0, 0, 0, d.cfg.Zone), lastSecond(to, d.cfg.Zone))
+}
+
+// lastSecond of a day.
+func lastSecond(t time.Time, zone *time.Location) time.Time {
+	y, m, d := t.In(zone).Date()
+	return time.Date(y, m, d, 23, 59, 59, 0, zone)
+}
+
+func (d *Driver) period(ctx context.Context, from, to time.Time) (register.Report, error) {
 	a, err := d.ask(ctx, request{Operation: opPeriod, Data: struct {
 		Start string `json:"startDate"`
 		End   string `json:"endDate"`
-	}{
-		moment(time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0, d.cfg.Zone), d.cfg.Zone),
-		moment(time.Date(last.Year(), last.Month(), last.Day(), 23, 59, 59, 0, d.cfg.Zone), d.cfg.Zone),
-	}})
+	}{moment(from, d.cfg.Zone), moment(to, d.cfg.Zone)}})
 	if err != nil {
 		return register.Report{}, err
 	}

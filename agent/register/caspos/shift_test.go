@@ -130,8 +130,9 @@ func TestCloseShift_WithoutAnAnswerIsRecoveredByItsKey(t *testing.T) {
 		}
 		// Not while a shift is open: the register may have forgotten the key.
 		f.says(opShift, laterShift)
-		if r, err := d.XReport(context.Background(), "2026-11-23T04:00:00Z"); err == nil || len(f.of(opClose)) != 1 {
-			t.Errorf("%+v, closed %d times", r, len(f.of(opClose)))
+		f.says(opPeriod, `{"code":"0","data":{"saleTotal":24.6,"saleCount":2}}`)
+		if r, err := d.XReport(context.Background(), "2026-11-23T04:00:00Z"); err != nil || r.Sales.Count != 2 || len(f.of(opClose)) != 1 {
+			t.Errorf("%v, %+v, closed %d times", err, r, len(f.of(opClose)))
 		}
 		f = newFake(t)
 		f.says(opClose, lost, `{"code":"1","message":"Təkrar satış",`+zReport+`}`)
@@ -170,8 +171,18 @@ func TestXReport(t *testing.T) {
 			t.Errorf("%v, %+v", err, r)
 		}
 	}
-	if _, err := d.XReport(context.Background(), "2026-11-22T04:00:00Z"); cause(err) != register.Other {
-		t.Errorf("an older shift: %v", err)
+	f.says(opPeriod, `{"code":"0","data":{"saleTotal":24.6,"saleCount":2}}`)
+	r, err := d.XReport(context.Background(), "2026-11-22T04:00:00Z")
+	if err != nil || r.Sales.Sum != 2460 || r.Shift != "2026-11-22T04:00:00Z" {
+		t.Errorf("an older shift: %v, %+v", err, r)
+	}
+	if a := f.of(opPeriod)[0].data; a["startDate"] != "22.11.2026 08:00:00" || a["endDate"] != "23.11.2026 07:59:59" {
+		t.Errorf("asked for %+v", a)
+	}
+	for _, shift := range []string{"gestern", "2026-11-23T05:00:00Z"} {
+		if r, err := d.XReport(context.Background(), shift); cause(err) != register.Other {
+			t.Errorf("shift %s: %v, %+v", shift, err, r)
+		}
 	}
 	f.says(opX, `{"code":"503"}`)
 	if _, err := d.XReport(context.Background(), ""); cause(err) != register.ShiftClosed {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"ekassa/agent/receipt"
@@ -47,14 +49,22 @@ func (l *Loop) backlog(ctx context.Context) (journal bool, err error) {
 	byHand := foreign.documents
 	if foreign.shift == shift {
 		byHand -= known
-	} else if shift != "" && shift != noShift { // what was rung up before that one was closed
-		before, readable, err := l.counted(ctx, shift, shift)
+	} else if shift != "" && !strings.HasPrefix(shift, noShift) { // what was rung up before that one was closed
+		before, err := l.counted(ctx, shift, shift)
 		if err != nil {
 			return false, err
 		}
-		if readable {
-			byHand += max(0, before-known)
+		if before.told {
+			byHand += max(0, before.foreign-known)
 		}
+	}
+	unseen, newest, err := l.between(ctx, shift, foreign.shift)
+	if err != nil {
+		return false, err
+	}
+	byHand += unseen
+	if strings.HasPrefix(foreign.shift, noShift) && newest > 0 {
+		foreign.shift = noShift + strconv.Itoa(newest)
 	}
 	switch {
 	case told && shift != "" && byHand > 0: // "": this is the first look
@@ -80,8 +90,37 @@ func (l *Loop) holdWaiting(upTo int64, why receipt.Reason) error {
 	return err
 }
 
-// noShift is remembered where no shift was open; it is no register's name for one.
+// noShift is remembered where no shift was open, with the number of the last one
+// where shifts are numbered; it is no register's name for one.
 const noShift = "-"
+
+// between counts what was rung up in shifts that came and went in our absence,
+// where the register numbers its shifts: between the one known from before and
+// the one that is open now, if any. last is the newest that there was.
+func (l *Loop) between(ctx context.Context, known, open string) (documents, last int, err error) {
+	last, err = strconv.Atoi(strings.TrimPrefix(known, noShift))
+	if err != nil {
+		return 0, 0, nil
+	}
+	for range mostBetween {
+		name := strconv.Itoa(last + 1)
+		if name == open {
+			break
+		}
+		c, err := l.counted(ctx, name, name)
+		if err != nil {
+			return 0, 0, err
+		}
+		if !c.named || c.all == 0 { // there was none yet
+			break
+		}
+		documents, last = documents+c.foreign, last+1
+	}
+	return documents, last, nil
+}
+
+// mostBetween bounds how many shifts are asked for; a week of absence has fewer.
+const mostBetween = 20
 
 // others is what a shift has that is not ours.
 type others struct {
@@ -100,36 +139,45 @@ func (l *Loop) foreign(ctx context.Context) (o others, told bool, err error) {
 	case shift.ID == "":
 		return o, false, nil
 	}
-	n, told, err := l.counted(ctx, shift.ID, "")
-	return others{shift: shift.ID, documents: n}, told, err
+	c, err := l.counted(ctx, shift.ID, "")
+	return others{shift: shift.ID, documents: c.foreign}, c.told, err
 }
 
-// counted gives how many documents of a shift are not ours; by is how its report
-// is asked for, "" for the running one.
-func (l *Loop) counted(ctx context.Context, shift, by string) (n int, told bool, err error) {
+// counted is what a shift's report has.
+type counted struct {
+	told    bool // there is such a report
+	named   bool // and it says that it is of this shift
+	all     int  // documents
+	foreign int  // of which are not ours
+}
+
+// counted asks for a shift's report; by is how it is asked for, "" for the
+// running one.
+func (l *Loop) counted(ctx context.Context, shift, by string) (c counted, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.pace.Question)
 	defer cancel()
 	report, err := l.reg.XReport(ctx, by)
 	var f *register.Fault
 	switch {
 	case errors.As(err, &f) && f.Cause != register.Unreachable && f.Cause != register.Busy:
-		return 0, false, nil // it has no such report for us: nothing to compare
+		return c, nil // it has no such report for us: nothing to compare
 	case err != nil:
-		return 0, false, err
+		return c, err
 	case by != "" && report.Shift != "" && report.Shift != by:
-		return 0, false, nil // it tells of another shift
+		return c, nil // it tells of another shift
 	}
 	ours, err := l.journal.MadeIn(l.identity.Serial, shift)
 	if err != nil {
-		return 0, false, err
+		return c, l.broke(err)
 	}
-	all := 0
+	c.told, c.named = true, report.Shift == shift
 	for _, s := range []register.Sum{
 		report.Sales, report.Refunds, report.Cancels, report.Prepaid, report.Credit, report.Correct, report.In, report.Out,
 	} {
-		all += s.Count
+		c.all += s.Count
 	}
-	return max(0, all-ours), true, nil
+	c.foreign = max(0, c.all-ours)
+	return c, nil
 }
 
 // tooOld says whether a receipt has waited longer than the settings allow. What

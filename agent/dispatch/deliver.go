@@ -24,7 +24,15 @@ func (l *Loop) deliver(ctx context.Context, s receipt.Stored, parent *receipt.St
 	// Everything that can be wrong with the receipt itself is found before a
 	// shift is opened for it or anything sent: after a document is made nothing
 	// may fail.
-	request, err := l.prepare(s, parent, baseline)
+	job := register.Job{
+		Key: s.Key, Terminal: s.Terminal, Receipt: s.Receipt, Parent: parent, Baseline: baseline, Again: s.Attempts > 0,
+	}
+	if s.Kind == receipt.CreditPayment && parent != nil {
+		if job.Repaid, err = l.journal.Repaid(parent.Seq); err != nil {
+			return 0, err
+		}
+	}
+	request, err := l.prepare(job)
 	if err != nil {
 		l.log.Warn("register cannot make this receipt: a person must decide", "receipt", s.ID, "error", err)
 		return 0, l.leave(s, receipt.Reason{Code: register.WhyCannotMake, Detail: err.Error()})
@@ -67,11 +75,11 @@ func (l *Loop) leave(s receipt.Stored, why receipt.Reason) error {
 	return nil
 }
 
-func (l *Loop) prepare(s receipt.Stored, parent *receipt.Stored, b register.Baseline) (register.Request, error) {
-	if !l.reg.Abilities().Can(s.Kind) {
-		return register.Request{}, fmt.Errorf("it makes no %s documents", s.Kind)
+func (l *Loop) prepare(job register.Job) (register.Request, error) {
+	if kind := job.Receipt.Kind; !l.reg.Abilities().Can(kind) {
+		return register.Request{}, fmt.Errorf("it makes no %s documents", kind)
 	}
-	return l.reg.Prepare(register.Job{Key: s.Key, Terminal: s.Terminal, Receipt: s.Receipt, Parent: parent, Baseline: b, Again: s.Attempts > 0})
+	return l.reg.Prepare(job)
 }
 
 // baseline reads what an unclear outcome will be judged by, and makes sure

@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -103,6 +104,37 @@ func TestLoop_WaitsForASlowDocumentThatOnlyCountersTell(t *testing.T) {
 			t.Errorf("the register has %d documents, want 2", n)
 		}
 	})
+}
+
+// A whole shift may come and go on the register in our absence.
+func TestLoop_HoldsWhatWaitedWhenAWholeShiftWasRungUpByHand(t *testing.T) {
+	for _, hand := range []bool{true, false} {
+		inShop(t, nil, func(s *shop) {
+			s.is(s.sell(), receipt.Fiscal, "")
+			if _, err := s.desk.CloseShift(s.t.Context(), "till-1", "Aysel"); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // the second time nothing is new
+				s.away(10 * time.Minute)
+				time.Sleep(2 * time.Minute)
+				id := s.sell()
+				if hand {
+					s.byHand(func(d *device) {
+						d.shifts++
+						d.shift.ID = strconv.Itoa(d.shifts)
+						d.make("")
+					})
+				}
+				time.Sleep(time.Hour)
+				if hand {
+					s.is(id, receipt.Held, register.WhyRangByHand)
+				} else {
+					s.is(id, receipt.Fiscal, "")
+				}
+				hand = false
+			}
+		})
+	}
 }
 
 func TestLoop_HoldsWhatWaitedWhenSomeoneRangUpByHandAndClosedTheShift(t *testing.T) {

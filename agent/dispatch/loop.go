@@ -47,6 +47,7 @@ type Journal interface {
 	Queue(register string) (register.Queue, error)
 	Get(terminal, id string) (receipt.Stored, error)
 	MadeIn(serial, shift string) (int, error)
+	Repaid(sale int64) (register.Repaid, error)
 	Foreign(register string) (shift string, documents int, err error)
 	SetForeign(register, shift string, documents int) error
 	HoldWaiting(register string, upTo int64, why receipt.Reason) (int, error)

@@ -148,13 +148,13 @@ type Job struct {
 	Parent   *receipt.Stored // where the parent is in our journal
 	Baseline Baseline        // what the register has just said of itself
 	Again    bool            // it was sent before, and was found not to be made
-	Repaid   Repaid          // of a credit payment: what was paid of the debt before it
+	Repaid   Repaid          // of a credit payment: what is no longer owed of its parent
 }
 
-// Repaid is what is known to be paid of a credit sale.
+// Repaid is what is no longer owed of a credit sale.
 type Repaid struct {
-	Count int
-	Sum   receipt.Money
+	Count int           // of the payments
+	Sum   receipt.Money // theirs, and what of the debt was taken back
 }
 
 // Request is what a driver will send: bytes and key stay the same for as long

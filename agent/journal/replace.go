@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"ekassa/agent/receipt"
@@ -28,11 +29,15 @@ const clocksDiffer = 2 * time.Minute
 // replace puts the new journal in the place of the old one, which stands whole
 // in the folder of that name afterwards.
 func replace(dir, folder string) error {
-	if err := syncFile(filepath.Join(dir, nextName)); err != nil {
+	next := filepath.Join(dir, nextName)
+	if err := syncFile(next); err != nil {
 		return err
 	}
 	if err := os.Mkdir(filepath.Join(dir, folder), 0o700); err != nil {
 		return fmt.Errorf("make the folder for the old journal: %w", err)
+	}
+	if err := giveToOwner(dir, next, filepath.Join(dir, folder)); err != nil {
+		return fmt.Errorf("give the new journal to the folder's owner: %w", err)
 	}
 	if err := syncFolder(filepath.Join(dir, folder)); err != nil {
 		return err
@@ -43,18 +48,36 @@ func replace(dir, folder string) error {
 	return finishReplacing(dir)
 }
 
+// giveToOwner gives files that root has made to whom their folder belongs: the
+// agent's own user must be able to use them.
+func giveToOwner(dir string, paths ...string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return nil
+	}
+	for _, p := range paths {
+		err = errors.Join(err, os.Chown(p, int(owner.Uid), int(owner.Gid)))
+	}
+	return err
+}
+
 // finishReplacing does what is left to do of it. The new database has no log
 // before the note is gone, so that one that is there is the old one's.
 func finishReplacing(dir string) error {
 	note := filepath.Join(dir, noteName)
 	text, err := os.ReadFile(note)
-	folder := strings.TrimSpace(string(text))
-	switch {
-	case errors.Is(err, os.ErrNotExist), err == nil && folder == "":
-		// Nothing was moved yet: a draft is made anew.
-		return errors.Join(absent(note), draftsAbsent(dir))
-	case err != nil:
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("read %s: %w", noteName, bare(err))
+	}
+	folder, whole := strings.CutSuffix(string(text), "\n")
+	if info, err := os.Stat(filepath.Join(dir, folder)); !whole || folder == "" || err != nil || !info.IsDir() {
+		// Nothing was moved yet, since the note is not there, or torn: a draft is
+		// made anew.
+		return errors.Join(absent(note), draftsAbsent(dir))
 	}
 	for _, name := range []string{fileName, fileName + "-wal", fileName + "-shm"} {
 		from, to := filepath.Join(dir, name), filepath.Join(dir, folder, name)

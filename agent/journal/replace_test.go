@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -153,6 +154,51 @@ func TestRestore_RefusesWhatIsNoWholeBackup(t *testing.T) {
 	}
 	if after := files(t, dir); after != before {
 		t.Error("the journal was touched")
+	}
+}
+
+func TestRestore_LeavesTheFilesToTheAgentsUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("only root can give files away: run these tests as root")
+	}
+	dir, _ := zoo(t)
+	out := filepath.Join(t.TempDir(), "backup.db")
+	if err := Backup(dir, out); err != nil {
+		t.Fatal(err)
+	}
+	const user = 4711
+	if err := os.Chown(dir, user, user); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Restore(dir, out, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(dir, fileName), r.Kept} {
+		info, err := os.Stat(path)
+		if err != nil || info.Sys().(*syscall.Stat_t).Uid != user {
+			t.Errorf("%s is not the agent's: %v", path, err)
+		}
+	}
+}
+
+// A power cut may leave half a note. Its folder was made before it, so one that
+// names no folder has moved nothing.
+func TestReplace_ATornNoteMovesNothing(t *testing.T) {
+	for _, note := range []string{"", "\n", "\x00\x00\n", "replaced-x", "replaced-", "replaced-y\n"} {
+		dir, before := zoo(t)
+		if err := os.Mkdir(filepath.Join(dir, "replaced-x"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, noteName), note)
+		write(t, filepath.Join(dir, nextName), "the new one")
+		j := open(t, dir)
+		for id, state := range before {
+			get(t, j, id, state)
+		}
+		if _, err := os.Stat(filepath.Join(dir, nextName)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%q: the draft is left: %v", note, err)
+		}
 	}
 }
 

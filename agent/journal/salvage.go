@@ -18,10 +18,13 @@ import (
 // salvage takes what can be read of a damaged journal over into a new one,
 // checks that, and moves the damaged one aside, whole. Nothing is written to it.
 func (j *Journal) salvage(found error) error {
+	j.space.release() // the copy is the more urgent
+	if err := mark(j.path(runningName), suspected); err != nil {
+		return fmt.Errorf("note that the journal is damaged: %w", err)
+	}
 	if err := draftsAbsent(j.dir); err != nil {
 		return err
 	}
-	j.space.release() // the copy is the more urgent
 	path, next, now := j.path(fileName), j.path(nextName), j.now()
 	if err := create(next); err != nil {
 		return fmt.Errorf("begin a new journal: %w", err)

@@ -1,0 +1,156 @@
+package omnitech
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+func row(ref string, check, status int, id string, number int) string {
+	return fmt.Sprintf(`{"id":5,"date":"2026-11-23 18:58:00","check_type":%d,"operationStatus":%d,"int_ref":%q,"documentId":"","transaction_id":"x",
+		"token_response":"{\"code\":0,\"data\":{\"document_id\":\"%s\",\"document_number\":%d,\"short_document_id\":\"%s\"}}"}`,
+		check, status, ref, id, number, receipt.ShortID(id))
+}
+
+func TestLookup(t *testing.T) {
+	ours := row("70001", 1, 1, madeID, 28)
+	for _, c := range []struct {
+		name string
+		last string
+		rows string
+		want register.Finding
+	}{
+		{"unmoved", "27", ours, register.NotFound},
+		{"found", "28", ours, register.DocumentMade},
+		{"found among others", "40", row("70000", 1, 1, parentID, 28) + "," + ours, register.DocumentMade},
+		{"found as a number", "28", strings.Replace(ours, `"70001"`, `70001`, 1), register.DocumentMade},
+		{"somebody else's", "28", row("70000", 1, 1, madeID, 28), register.CannotTell},
+		{"nothing", "28", "", register.CannotTell},
+		{"a copy with our reference", "28", row("70001", 11, 1, madeID, 28), register.CannotTell},
+		{"one that failed", "28", row("70001", 1, 0, madeID, 28), register.CannotTell},
+		{"ours without an id", "28", row("70001", 1, 1, "", 28), register.CannotTell},
+		{"ours twice", "29", ours + "," + row("70001", 1, 1, parentID, 29), register.CannotTell},
+		{"the same row twice", "28", ours + "," + ours, register.DocumentMade},
+		{"number went back", "26", ours, register.CannotTell},
+		{"no number", `"x"`, ours, register.CannotTell},
+		{"rows are no list", "28", `x`, register.CannotTell},
+	} {
+		f := newFake(t)
+		f.says(opGetInfo, strings.Replace(info, `"last_doc_number":27`, `"last_doc_number":`+c.last, 1))
+		f.says(opHistory, `{"message":"success","transactions":[`+c.rows+`]}`)
+		d := f.driver()
+		e := d.Lookup(t.Context(), prepared(t, d, job(sold(), nil)))
+		if e.Found != c.want || (e.Found == register.DocumentMade) != (e.Document != nil) || (e.Found == register.CannotTell) != (e.Err != nil) {
+			t.Errorf("%s: %+v", c.name, e)
+		}
+		if e.Document != nil && (e.Document.FiscalID != madeID || e.Document.Number != "28" || !e.Document.Printed || e.Document.At.Minute() != 58) {
+			t.Errorf("%s: %+v", c.name, e.Document)
+		}
+		if c.name == "found" {
+			if a := f.of(opHistory)[0]; a.body["date_start"] != "2026-11-23 18:55:00" || a.body["date_end"] != "2026-11-23 19:05:00" {
+				t.Errorf("asked %s", a.raw)
+			}
+		}
+	}
+}
+
+func TestLookup_TakenBackAlready(t *testing.T) {
+	for rows, want := range map[string]register.Finding{
+		row("70001", 100, 1, madeID, 26): register.DocumentMade, // by an attempt that came late
+		"":                               register.CannotTell,   // by somebody else: not to be sent for ever
+	} {
+		f := newFake(t)
+		f.says(opMoneyBack, `{"code":1312,"message":"document was already refunded"}`)
+		f.says(opHistory, `{"message":"success","transactions":[`+rows+`]}`)
+		d := f.driver()
+		r := sold()
+		r.Kind = receipt.Refund
+		q := prepared(t, d, job(r, stored(sold())))
+		if o := d.Send(t.Context(), q); o.Verdict != register.Unknown {
+			t.Errorf("%+v", o)
+		}
+		if e := d.Lookup(t.Context(), q); e.Found != want {
+			t.Errorf("%+v, want %s", e, want)
+		}
+	}
+}
+
+// A further attempt stands on a number that was read after the one before was
+// found not to be made; what came in between is found before anything is sent.
+func TestSend_AFurtherAttemptLooksFirst(t *testing.T) {
+	for _, c := range []struct {
+		history string
+		want    register.Verdict
+		sales   int
+	}{
+		{`{"message":"success","transactions":[` + row("70001", 1, 1, madeID, 27) + `]}`, register.Made, 0},
+		{`{"message":"success","transactions":[]}`, register.Made, 1},
+		{`{"code":1300,"message":"?"}`, register.NotSent, 0},
+		{`x`, register.NotSent, 0},
+	} {
+		f := newFake(t)
+		f.says(opHistory, c.history)
+		f.says(opSale, success)
+		d := f.driver()
+		j := job(sold(), nil)
+		j.Again = true
+		if o := d.Send(t.Context(), prepared(t, d, j)); o.Verdict != c.want || len(f.of(opSale)) != c.sales {
+			t.Errorf("%s: %+v, %d sales", c.history, o, len(f.of(opSale)))
+		}
+	}
+}
+
+func TestSend_TakesNoRequestOfAnother(t *testing.T) {
+	f := newFake(t)
+	d := f.driver()
+	for _, q := range []register.Request{{Route: "x", Body: []byte(`{}`)}, {Route: "sale", Body: []byte(`{}`)}, {Route: "sale", Body: []byte(`x`)}, {}} {
+		if o := d.Send(t.Context(), q); o.Verdict != register.NotSent {
+			t.Errorf("%+v: %+v", q, o)
+		}
+		if e := d.Lookup(t.Context(), q); e.Found != register.CannotTell {
+			t.Errorf("%+v: %+v", q, e)
+		}
+	}
+	if len(f.asked) != 0 {
+		t.Errorf("asked %+v", f.asked)
+	}
+}
+
+func TestBaseline(t *testing.T) {
+	const report = `{"code":0,"data":{"_z":"","document_id":"","currencies":[{"currency":"AZN","saleCount":3.0,"depositCount":2}]}}`
+	for _, c := range []struct {
+		kind      receipt.Kind
+		x         string
+		uncounted bool
+		counted   bool
+		cause     register.Cause
+	}{
+		{receipt.Sale, `x`, false, false, ""}, {receipt.Refund, `x`, false, false, ""}, {receipt.Correction, `x`, false, false, ""},
+		{receipt.Deposit, report, false, true, ""}, {receipt.Deposit, `x`, true, false, ""},
+		{receipt.Cancel, report, false, false, ""}, // it has no counter of it
+		{receipt.Deposit, `{"code":503}`, false, true, ""}, {receipt.Deposit, `{"code":1210}`, false, false, ""},
+		{receipt.Deposit, `{"code":1200}`, false, false, register.Paper}, {receipt.Deposit, `x`, false, false, register.Other},
+		{receipt.Deposit, `{"code":1412}`, false, false, register.Busy},
+	} {
+		f := newFake(t)
+		f.says(opXReport, c.x)
+		b, err := f.driver(func(x *Config) { x.Uncounted = c.uncounted }).Baseline(t.Context(), c.kind)
+		if c.cause != "" {
+			if causeIs(err) != c.cause {
+				t.Errorf("%+v: %v", c, err)
+			}
+			continue
+		}
+		if err != nil || b.Counted != c.counted || b.Last != "27" || b.Serial != "OM-1" || b.Shift.ID != "2026-11-23 08:00:00" {
+			t.Errorf("%+v: %+v, %v", c, b, err)
+		}
+	}
+	f := newFake(t)
+	f.says(opGetInfo, strings.Replace(info, `"last_doc_number":27,`, ``, 1))
+	if _, err := f.driver().Baseline(t.Context(), receipt.Sale); causeIs(err) != register.Other {
+		t.Errorf("no number: %v", err)
+	}
+}

@@ -352,7 +352,9 @@ func register(t testing.TB, c simulator.Config) *simulator.Simulator {
 	if c.Serial == "" {
 		c.Serial = serial
 	}
-	c.MerchantID = merchant
+	if c.Protocol == "" || c.Protocol == simulator.AzSmart {
+		c.MerchantID = merchant
+	}
 	sim, err := simulator.Start(c)
 	if err != nil {
 		t.Fatal(err)

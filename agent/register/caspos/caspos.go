@@ -88,7 +88,7 @@ type Driver struct {
 	open     register.Shift // the last open shift that was seen
 	closing  string         // name of the shift that a Z was ordered for without an answer
 	paperOut string         // key of the last request that ended with the paper
-	repeated string         // key of the last request that was called a repeat of nobody knows what
+	known    string         // key of the last request that the register said to know, without naming its document
 }
 
 // New makes a driver. It sends nothing.
@@ -168,7 +168,7 @@ func (d *Driver) info(ctx context.Context) (i register.Identity, last string, er
 }
 
 // Shift asks getShiftStatus. The register gives a shift no name, so its id is
-// when it was opened: no two shifts of a token begin in one second.
+// when it was opened.
 func (d *Driver) Shift(ctx context.Context) (register.Shift, error) {
 	a, err := d.ask(ctx, request{Operation: opShift})
 	if err != nil {

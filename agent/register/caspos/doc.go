@@ -14,7 +14,8 @@
 //
 //  1. It looks at the shift, at last_doc_number and at the control tape. If the
 //     shift is still the one that the request was written for and nothing is new
-//     since, the document was not made, and that is NotFound.
+//     since, the document was not made, and that is NotFound; unless the register
+//     has said itself that it knows the UUID.
 //  2. If anything is new, ours or rung up by hand, only the key can tell. Lookup
 //     then sends the same document again, under the same UUID and only within the
 //     same shift. If ours was made, this is the question for it; if not, this
@@ -27,4 +28,7 @@
 //     decides.
 //
 // In another shift the key is not believed (section 8), and a person decides.
+// That it is the same one is told by its opening time, and by the tape, which only
+// has the running shift: a number since the baseline that is not on it may be ours,
+// in a shift that has ended.
 package caspos

@@ -25,9 +25,9 @@ func (d *Driver) Lookup(ctx context.Context, r register.Request) register.Eviden
 		return cannotTell("shift, last number and control tape were asked for", err)
 	}
 	d.mu.Lock()
-	repeated := r.Key != "" && d.repeated == r.Key
+	known := r.Key != "" && d.known == r.Key
 	d.mu.Unlock()
-	if n.proven && len(n.rows) == 0 && !repeated {
+	if n.nothing && !known {
 		return register.Evidence{Found: register.NotFound, Text: n.text}
 	}
 	o, a := d.send(ctx, p, r.Key)
@@ -37,7 +37,7 @@ func (d *Driver) Lookup(ctx context.Context, r register.Request) register.Eviden
 		return register.Evidence{Found: register.DocumentMade, Document: o.Document, Text: text}
 	case a.code == codeRepeated:
 		return d.byTape(p, n, r.Key, text)
-	case a.code == codeText && o.Cause == register.Busy:
+	case running(o, a):
 		return register.Evidence{Found: register.InProgress, Text: text}
 	case o.Cause == register.Paper: // once there is paper, the UUID is asked for again
 		return cannotTell(text, &register.Fault{Cause: register.Busy, Code: o.Code, Text: o.Text, Err: o.Err})
@@ -61,20 +61,29 @@ func cannotTell(text string, err error) register.Evidence {
 
 // news is what a register has made since a request was written.
 type news struct {
-	rows   []object // of the control tape, the new ones
-	proven bool     // the register's own number and its tape both say what is new
-	text   string   // for people
+	rows    []object // of the control tape, the new ones
+	nothing bool     // nothing is new
+	proven  bool     // number and tape tell of the same documents, one after the other
+	text    string   // for people
 }
 
+// errOtherShift: what was made since may lie in a shift that has ended, beyond
+// which the register may have forgotten the documentUUID (section 8).
+var errOtherShift = errors.New("the shift is another one: beyond its shift the register may have forgotten the documentUUID")
+
 // since asks what is new. The error is a *register.Fault where it could not be
-// asked; any other says that the answer would prove nothing: another shift.
+// asked, and errOtherShift where the key is not to be believed.
+//
+// That it is still the same shift is told by when it was opened, and better by
+// the tape, which only has the running shift: where all numbers since the baseline
+// are on it, ours is among them or was not made.
 func (d *Driver) since(ctx context.Context, b before) (n news, err error) {
 	shift, err := d.Shift(ctx)
 	if err != nil {
 		return n, err
 	}
 	if !shift.Open || shift.ID != b.Shift || b.Shift == "" {
-		return n, errors.New("the shift is another one: beyond its shift the register may have forgotten the documentUUID")
+		return n, errOtherShift
 	}
 	identity, last, err := d.info(ctx)
 	if err != nil {
@@ -87,22 +96,31 @@ func (d *Driver) since(ctx context.Context, b before) (n news, err error) {
 	if err != nil {
 		return n, err
 	}
+	n.text = fmt.Sprintf("last number %s, before %s", orNone(last), orNone(b.Last))
 	then, known := integer(b.Last)
 	now, ok := integer(last)
-	known = known && ok
+	if !known || !ok {
+		return n, nil
+	}
+	if !told { // its number alone says whether anything is new
+		n.nothing = now == then
+		return n, nil
+	}
+	made := map[int64]bool{}
 	for _, row := range tape {
 		if at, ok := row.integer("number", "document_number"); !ok {
-			told = false // a row that cannot be told old from new
+			return n, nil // a row that cannot be told old from new
 		} else if at > then {
 			n.rows = append(n.rows, row)
+			made[at] = true
+			now = max(now, at)
 		}
 	}
-	// The two must agree, or nothing is proven.
-	n.proven = known && told && (now == then) == (len(n.rows) == 0)
-	if known && !told { // it has no tape for us: its number alone says whether anything is new
-		n.proven, n.rows = now == then, nil
+	n.text += fmt.Sprintf(", %d new on the control tape", len(n.rows))
+	if now < then || int64(len(made)) != now-then || len(made) != len(n.rows) {
+		return n, fmt.Errorf("%s: %w", n.text, errOtherShift)
 	}
-	n.text = fmt.Sprintf("last number %s, before %s; %d new on the control tape", orNone(last), orNone(b.Last), len(n.rows))
+	n.nothing, n.proven = len(n.rows) == 0, true
 	return n, nil
 }
 

@@ -21,6 +21,7 @@ func cause(err error) register.Cause {
 func TestLookup(t *testing.T) {
 	repeat := strings.Replace(made42, `"code":"0"`, `"code":"1"`, 1)
 	const bare = `{"code":"1","message":"Təkrar satış","data":{}}`
+	one := tape(row("42", "sale", "12.0"))
 	for _, c := range []struct {
 		name  string
 		set   func(f *fake)
@@ -59,11 +60,19 @@ func TestLookup(t *testing.T) {
 			f.says(opTape, tape(row("42", "money_back", "12.0")))
 			f.says(opSale, bare)
 		}, register.CannotTell, 1, ""},
-		{"a repeat without ids, a number left out", func(f *fake) {
+		{"a number that is not on the tape: of another shift", func(f *fake) {
 			f.says(opInfo, info("43"))
 			f.says(opTape, tape(row("43", "sale", "12.0")))
-			f.says(opSale, bare)
-		}, register.CannotTell, 1, ""},
+		}, register.CannotTell, 0, ""},
+		{"a shift of the same second, and a Z before it", func(f *fake) {
+			f.says(opInfo, info("43"))
+			f.says(opTape, `{"code":"0","data":{"documents_quantity":0,"documents":[]}}`)
+		}, register.CannotTell, 0, ""},
+		{"a number that has gone back", func(f *fake) { f.says(opInfo, info("3")) }, register.CannotTell, 0, ""},
+		{"a tape that says a number twice", func(f *fake) {
+			f.says(opInfo, info("43"))
+			f.says(opTape, tape(row("43", "sale", "12.0"), row("43", "sale", "12.0")))
+		}, register.CannotTell, 0, ""},
 		{"a repeat without ids, no tape", func(f *fake) {
 			f.says(opInfo, info("42"))
 			f.says(opTape, `{"code":"999","message":"?"}`)
@@ -85,12 +94,13 @@ func TestLookup(t *testing.T) {
 		{"no tape, and the number has not moved", func(f *fake) { f.says(opTape, `{"code":"0","data":{}}`) }, register.NotFound, 0, ""},
 		{"still at it", func(f *fake) {
 			f.says(opInfo, info("42"))
+			f.says(opTape, one)
 			f.says(opSale, `{"code":"999","message":"İcra olunur"}`)
 		}, register.InProgress, 1, ""},
-		{"the answer is lost again", func(f *fake) { f.says(opInfo, info("42")); f.says(opSale, "") }, register.CannotTell, 1, register.Unreachable},
-		{"busy", func(f *fake) { f.says(opInfo, info("42")); f.says(opSale, `{"code":"202"}`) }, register.CannotTell, 1, register.Busy},
-		{"no paper", func(f *fake) { f.says(opInfo, info("42")); f.says(opSale, printerOut) }, register.CannotTell, 1, register.Busy},
-		{"refused now, which proves nothing of then", func(f *fake) { f.says(opInfo, info("42")); f.says(opSale, `{"code":"503"}`) },
+		{"the answer is lost again", func(f *fake) { f.says(opInfo, info("42")); f.says(opTape, one); f.says(opSale, "") }, register.CannotTell, 1, register.Unreachable},
+		{"busy", func(f *fake) { f.says(opInfo, info("42")); f.says(opTape, one); f.says(opSale, `{"code":"202"}`) }, register.CannotTell, 1, register.Busy},
+		{"no paper", func(f *fake) { f.says(opInfo, info("42")); f.says(opTape, one); f.says(opSale, printerOut) }, register.CannotTell, 1, register.Busy},
+		{"refused now, which proves nothing of then", func(f *fake) { f.says(opInfo, info("42")); f.says(opTape, one); f.says(opSale, `{"code":"503"}`) },
 			register.CannotTell, 1, register.ShiftClosed},
 		{"another shift: the key is not believed", func(f *fake) { f.says(opShift, laterShift) }, register.CannotTell, 0, register.CauseNone},
 		{"no shift", func(f *fake) { f.says(opShift, closedShift) }, register.CannotTell, 0, register.CauseNone},
@@ -148,6 +158,23 @@ func TestLookup_ARepeatOfNothingNewIsForAPerson(t *testing.T) {
 		t.Fatalf("%+v", o)
 	}
 	if e := d.Lookup(context.Background(), r); e.Found != register.CannotTell || !strings.Contains(e.Err.Error(), "control tape") {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestLookup_WhatRunsIsAskedForByItsKey(t *testing.T) {
+	f := newFake(t)
+	const at = `{"code":"999","message":"İcra olunur"}`
+	f.says(opSale, at, at, strings.Replace(made42, `"code":"0"`, `"code":"1"`, 1))
+	d := f.driver()
+	r := prepare(t, d, job(receipt.Sale))
+	if o := d.Send(context.Background(), r); o.Verdict != register.Unknown || o.Cause != register.Busy {
+		t.Fatalf("%+v", o)
+	}
+	if e := d.Lookup(context.Background(), r); e.Found != register.InProgress {
+		t.Errorf("%+v", e)
+	}
+	if e := d.Lookup(context.Background(), r); e.Found != register.DocumentMade {
 		t.Errorf("%+v", e)
 	}
 }

@@ -32,7 +32,11 @@ func causeOf(operation string, a answer) register.Cause {
 	case a.code == tokencode.WrongRole:
 		return register.Credentials // section 1: integration mode is off, or no cashier signed in
 	}
-	return tokencode.Of(a.code).Cause
+	c := tokencode.Of(a.code)
+	if c.Class == tokencode.Operator && c.Cause == register.Other {
+		return register.Supplier // the register, not the receipt: everything waits until somebody has read the code
+	}
+	return c.Cause
 }
 
 // causeOfText reads the words behind code 999 (sections 9, 10 and 12). The table
@@ -72,7 +76,7 @@ func (d *Driver) Send(ctx context.Context, r register.Request) register.Outcome 
 		return notSent(err)
 	}
 	o, a := d.send(ctx, p, r.Key)
-	if o.Verdict == register.Unknown && a.code == codeText {
+	if o.Verdict == register.Unknown && a.whole != nil && lasts(a) {
 		o = d.confirm(ctx, p, o)
 	}
 	return o
@@ -113,13 +117,18 @@ func (d *Driver) send(ctx context.Context, p prepared, key string) (register.Out
 	switch {
 	case o.Verdict == register.Unknown && o.Cause == register.Paper:
 		d.paperOut = key
-	case o.Verdict == register.Unknown && a.code == codeRepeated:
-		d.repeated = key
+	case o.Verdict == register.Unknown && (a.code == codeRepeated || running(o, a)):
+		d.known = key
 	}
 	if o.Verdict == register.Made && d.paperOut == key {
 		o.Document.Printed = false
 	}
 	return o, a
+}
+
+// running says whether the register is still at work on the document (section 10).
+func running(o register.Outcome, a answer) bool {
+	return a.code == codeText && o.Cause == register.Busy
 }
 
 // order sends what changes something, once. With an error in the outcome there is
@@ -167,16 +176,29 @@ func (d *Driver) outcome(operation string, a answer) register.Outcome {
 	return o
 }
 
-// confirm looks again where the register has answered in words that may mean
-// anything (code 999). It is not at work on the document any more; if two looks, a
-// settle time apart, show that it has made nothing since the baseline, the words
-// were a refusal. That keeps what it will never make from being sent for ever.
+// lasts says whether an answer is an error that will not pass by itself, and
+// that is on no list of refusals. What passes is the engine's to try again.
+func lasts(a answer) bool {
+	if a.named() || a.code == codeRepeated {
+		return false
+	}
+	switch tokencode.Of(a.code).Class {
+	case tokencode.Payload, tokencode.Operator, tokencode.Service, tokencode.Replay:
+		return true
+	}
+	return a.code == codeText && causeOfText(a.message) != register.Busy
+}
+
+// confirm looks again after an answer that may mean anything. The register is not
+// at work on the document any more; if two looks, a settle time apart, show that it
+// has made nothing since the baseline, the answer was a refusal. That keeps what it
+// will never make from being sent for ever.
 func (d *Driver) confirm(ctx context.Context, p prepared, o register.Outcome) register.Outcome {
 	nothing := func() bool {
 		n, err := d.since(ctx, p.Before)
-		return err == nil && n.proven && len(n.rows) == 0
+		return err == nil && n.nothing
 	}
-	if o.Cause == register.Busy || !nothing() {
+	if !nothing() {
 		return o
 	}
 	settled := time.NewTimer(d.cfg.Settle)

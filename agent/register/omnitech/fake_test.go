@@ -37,7 +37,6 @@ type fake struct {
 	mu      sync.Mutex
 	answers map[int]func(n int) string // by check_type; n counts its requests from 1
 	asked   []asked
-	tokens  int
 }
 
 type asked struct {

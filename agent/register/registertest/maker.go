@@ -35,6 +35,8 @@ type Maker struct {
 	Bad int
 	// NoCopies: the maker's page has no reprint of any document but the last.
 	NoCopies bool
+	// KeepsPayments: it takes no payment of a debt back.
+	KeepsPayments bool
 }
 
 func (m Maker) class(k receipt.Kind) register.Class {
@@ -51,6 +53,8 @@ type shop struct {
 	sim   *simulator.Simulator
 	reg   register.Register
 	keys  int64
+
+	repaid register.Repaid // of the credit sale that is paid off now
 }
 
 // patience is how long a test waits for a register that starts again.
@@ -112,7 +116,7 @@ func (s *shop) prepareAs(key string, r receipt.Receipt, parent *receipt.Stored, 
 	if b.Serial != s.sim.Serial() {
 		s.Fatalf("baseline of %s, and %s stands there", b.Serial, s.sim.Serial())
 	}
-	q, err := s.reg.Prepare(register.Job{Key: key, Terminal: "till-1", Receipt: r, Parent: parent, Baseline: b, Again: again})
+	q, err := s.reg.Prepare(register.Job{Key: key, Terminal: "till-1", Receipt: r, Parent: parent, Baseline: b, Again: again, Repaid: s.repaid})
 	if err != nil {
 		s.Fatalf("prepare %s: %v", r.Kind, err)
 	}

@@ -29,6 +29,31 @@ var azsmartRoutes = map[receipt.Kind]string{
 	receipt.CreditPayment: "/creditpay", receipt.Correction: "/correction", receipt.Deposit: "/deposit", receipt.Withdrawal: "/withdraw",
 }
 
+func dialOmnitech(addr netip.AddrPort, wrong bool) register.Register {
+	password := "right"
+	if wrong {
+		password = "wrong"
+	}
+	return omnitech.New(omnitech.Config{
+		Addr: addr, Login: omnitech.NewLogin("api", password), Document: 5 * time.Second, Question: 5 * time.Second,
+	})
+}
+
+func omnitechWith(name string, quirks ...string) registertest.Maker {
+	return registertest.Maker{
+		Name: name, Sim: simulator.Config{Protocol: simulator.Omnitech, User: "api", Password: "right", Quirks: quirks},
+		Dial: dialOmnitech,
+		Routes: map[receipt.Kind]string{
+			receipt.Sale: "/sale", receipt.Refund: "/money_back", receipt.Cancel: "/rollback", receipt.Prepayment: "/prepay",
+			receipt.CreditPayment: "/creditpay", receipt.Correction: "/correction", receipt.Deposit: "/deposit", receipt.Withdrawal: "/withdraw",
+		},
+		Classes: map[receipt.Kind]register.Class{
+			receipt.Sale: register.CompareAndSet, receipt.Refund: register.CompareAndSet, receipt.Correction: register.CompareAndSet,
+		},
+		Bad: 607,
+	}
+}
+
 // makers is the table: one row for each register that the agent can talk to.
 var makers = []registertest.Maker{
 	{
@@ -40,26 +65,12 @@ var makers = []registertest.Maker{
 		Name: "azsmart classic", Sim: simulator.Config{Protocol: simulator.AzSmart, MerchantID: merchant, Edition: simulator.Classic},
 		Dial: dialAzSmart, Routes: azsmartRoutes, Bad: 3,
 	},
-	{
-		Name: "omnitech", Sim: simulator.Config{Protocol: simulator.Omnitech, User: "api", Password: "right"},
-		Dial: func(addr netip.AddrPort, wrong bool) register.Register {
-			password := "right"
-			if wrong {
-				password = "wrong"
-			}
-			return omnitech.New(omnitech.Config{
-				Addr: addr, Login: omnitech.NewLogin("api", password), Document: 5 * time.Second, Question: 5 * time.Second,
-			})
-		},
-		Routes: map[receipt.Kind]string{
-			receipt.Sale: "/sale", receipt.Refund: "/money_back", receipt.Cancel: "/rollback", receipt.Prepayment: "/prepay",
-			receipt.CreditPayment: "/creditpay", receipt.Correction: "/correction", receipt.Deposit: "/deposit", receipt.Withdrawal: "/withdraw",
-		},
-		Classes: map[receipt.Kind]register.Class{
-			receipt.Sale: register.CompareAndSet, receipt.Refund: register.CompareAndSet, receipt.Correction: register.CompareAndSet,
-		},
-		Bad: 607,
-	},
+	omnitechWith("omnitech"),
+	// The page's open points, read the other way (section 16).
+	omnitechWith("omnitech, other readings", "key-order", "strict-fields", "login-kills-token", "copy-is-document",
+		"z-not-last", "history-with-document-id", "history-lists-failures", "duplicate-639", "stamps-without-z", "shift-time-utc",
+		"http-400", "no-last-document", "quotes-pass"),
+	omnitechWith("omnitech, names not stored", "names-not-stored"),
 	{
 		Name: "caspos", Sim: simulator.Config{Protocol: simulator.Caspos, User: "api", Password: "right", Quirks: []string{"credentials-checked"}},
 		Dial: func(addr netip.AddrPort, wrong bool) register.Register {
@@ -79,7 +90,7 @@ var makers = []registertest.Maker{
 			receipt.Sale: register.Key, receipt.Refund: register.Key, receipt.Cancel: register.Key, receipt.Prepayment: register.Key,
 			receipt.CreditPayment: register.Key, receipt.Correction: register.Key, receipt.Deposit: register.Key, receipt.Withdrawal: register.Key,
 		},
-		Bad: 607, NoCopies: true,
+		Bad: 607, NoCopies: true, KeepsPayments: true,
 	},
 }
 

@@ -147,7 +147,15 @@ func everyKind(t *testing.T, m Maker) {
 		made(prepaidSale(advance), advance, simulator.Sale, 25_00)
 	}
 	debt := made(creditSale(), nil, simulator.Sale, 30_00)
+	payment := made(creditPayment(debt), debt, simulator.CreditPay, 10_00)
+	s.repaid = register.Repaid{Count: 1, Sum: 10_00}
 	made(creditPayment(debt), debt, simulator.CreditPay, 10_00)
+	if !m.KeepsPayments {
+		made(cancelOf(payment), payment, simulator.Rollback, 10_00)
+	}
+	s.repaid = register.Repaid{}
+	wholly := made(creditSale(), nil, simulator.Sale, 30_00)
+	made(cancelOf(wholly), wholly, simulator.Rollback, 30_00)
 	made(correction(), nil, simulator.Correction, 7_00)
 	made(cash(receipt.Withdrawal, 40_00), nil, simulator.Withdraw, 40_00)
 }

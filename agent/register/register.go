@@ -251,7 +251,9 @@ type Register interface {
 	Prepare(job Job) (Request, error)
 	// Send sends a prepared request, once.
 	Send(ctx context.Context, r Request) Outcome
-	// Lookup asks what became of a request.
+	// Lookup asks what became of a request. Where the maker has no question by our
+	// key, and a repeat under it is harmless, it may ask with the request itself;
+	// what that makes is then found.
 	Lookup(ctx context.Context, r Request) Evidence
 
 	// OpenShift opens the shift. ShiftOpen as the cause: it was open.

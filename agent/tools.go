@@ -154,6 +154,12 @@ func Doctor(ctx context.Context, cfg config.Config) []Finding {
 			note("till "+t.ID, errors.New("has no active register; its receipts will wait"), "", "bind one in the settings")
 		}
 	}
+	for _, d := range cfg.FrontDoors {
+		if r, _ := cfg.Settings.ActiveRegister(d.Terminal); r.MerchantID == "" {
+			note("front door "+d.Listen, fmt.Errorf("%s has no active register with a Merchant ID; all its requests will be refused", d.Terminal),
+				"", "bind one in the settings: the till signs with its Merchant ID")
+		}
+	}
 	if len(cfg.Settings.Registers) == 0 {
 		note("registers", errors.New("the settings have none"), "", "add one, see ekassa-agent discover")
 	}

@@ -369,7 +369,11 @@ func TestFrontDoor_AnswersAsTheRegisterWould(t *testing.T) {
 			if a := p.want("/check_shift", object{}, "success", 0); a.Open != "false" {
 				t.Errorf("shift: %s", a.raw)
 			}
+			asked := time.Now()
 			p.want("/sale", plov(object{"documentExtID": "a-0"}), "error", 6)
+			if took := time.Since(asked); took > 20*time.Second {
+				t.Errorf("the till was left waiting for %v before it was told that the shift is closed", took)
+			}
 			p.want("/open_shift", object{"employeeName": "Əli"}, "success", 0)
 			p.want("/open_shift", object{"employeeName": "Əli"}, "error", 6)
 			if a := p.want("/check_shift", object{"employeeName": "Əli"}, "success", 0); a.Open != "true" {
@@ -482,9 +486,9 @@ func TestFrontDoor_AnswersAsTheRegisterWould(t *testing.T) {
 			}
 			p.want("/x_report", object{}, "error", 5)
 			waits := p.want("/sale", plov(object{"documentExtID": "f-0"}), "success", 0)
-			asked := p.want("/check_status", object{"documentExtID": "f-0"}, "success", 0)
-			if waits.DocStatus != 0 || waits.FiscalID != "" || asked.DocStatus != 0 || asked.DocumentID != waits.DocumentID {
-				t.Errorf("away: %s, %s", waits.raw, asked.raw)
+			status := p.want("/check_status", object{"documentExtID": "f-0"}, "success", 0)
+			if waits.DocStatus != 0 || waits.FiscalID != "" || status.DocStatus != 0 || status.DocumentID != waits.DocumentID {
+				t.Errorf("away: %s, %s", waits.raw, status.raw)
 			}
 			p.want("/check_shift", object{}, "success", 0)
 		})

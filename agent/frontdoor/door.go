@@ -40,6 +40,9 @@ type Desk interface {
 	Active(terminal string) (register string, ok bool)
 	// Registers tells of those bound to the terminal, and asks none of them.
 	Registers(terminal string) []register.Status
+	// Check asks one of them anew, and Shift the active one; a register that is
+	// known to be failing gives Shift the error of before.
+	Check(ctx context.Context, terminal, register string) (register.Status, error)
 	Shift(ctx context.Context, terminal string) (register.Shift, error)
 	OpenShift(ctx context.Context, terminal, who string) (register.Shift, error)
 	CloseShift(ctx context.Context, terminal, who string) (register.Report, error)
@@ -197,7 +200,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (d *door) serve(ctx context.Context, body []byte, do func(*call) (answer, error)) (answer, error) {
 	c := &call{door: d, ctx: ctx, shop: d.Shop()}
 	if c.shop.MerchantID == "" {
-		return nil, refuse(codeInternal, "%s", c.say("problem.no_register.detail"))
+		return nil, refuse(codeInternal, "no active register with a Merchant ID is bound to this till; nothing was stored")
 	}
 	var err error
 	if c.f, err = open(body, c.shop.MerchantID); err != nil {

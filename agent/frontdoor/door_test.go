@@ -34,6 +34,9 @@ func (desk) Active(string) (string, bool) { return "kassa-1", true }
 func (d desk) Registers(string) []register.Status {
 	return []register.Status{{ID: "kassa-1", Link: d.link}}
 }
+func (desk) Check(context.Context, string, string) (register.Status, error) {
+	return register.Status{}, &register.Fault{Cause: register.Unreachable}
+}
 func (desk) Shift(context.Context, string) (register.Shift, error) {
 	return register.Shift{}, &register.Fault{Cause: register.Unreachable}
 }

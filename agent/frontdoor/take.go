@@ -178,8 +178,8 @@ func (c *call) shut(s receipt.Stored) bool {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, questionWait)
 	defer cancel()
-	shift, err := c.Desk.Shift(ctx, c.Terminal)
-	return err == nil && !shift.Open
+	now, err := c.Desk.Check(ctx, c.Terminal, s.Register)
+	return err == nil && !now.Shift.Open
 }
 
 // blocked says whether a receipt waits for a person.

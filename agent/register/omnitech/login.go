@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ekassa/agent/register"
@@ -27,6 +28,8 @@ type Login struct {
 }
 
 type session struct {
+	hidden atomic.Value // the last token, to be taken out of texts
+
 	turn    sync.Mutex // one login at a time; guards what is below
 	token   string
 	refused error     // why the last login failed
@@ -83,6 +86,7 @@ func (d *Driver) token(ctx context.Context, dead string) (string, error) {
 	}
 	if t := a.text("access_token"); t != "" { // the code is 1 here, and decides nothing (section 3)
 		s.token, s.refused, s.until = t, nil, time.Time{}
+		s.hidden.Store(t)
 		return t, nil
 	}
 	code, ok := a.code()
@@ -90,15 +94,34 @@ func (d *Driver) token(ctx context.Context, dead string) (string, error) {
 	switch c := tokencode.Of(code); {
 	case !ok:
 		f.Cause, f.Err = register.Other, fmt.Errorf("log in: %w", errNotAnswer)
-	case code >= tokencode.WrongPIN && code <= tokencode.PUKLocked:
+	case isPIN(code):
 		s.never = true
-		f.Err = errors.New("log in: refused; it is not tried again before the settings change or the agent starts anew, since three wrong PINs lock the token")
+		f.Err = errPIN
 	case code == codeQueued, c.Class == tokencode.Wait:
 		f.Cause = register.Busy
 	case code == 0:
 		f.Cause, f.Err = register.Other, errors.New("log in: the answer has no access token")
 	}
 	return "", d.noLogin(s, f)
+}
+
+var errPIN = errors.New("nothing more is asked of the register before the settings change or the agent starts anew, since three wrong PINs lock the token")
+
+// isPIN says whether a code is about the token's PIN (section 13).
+func isPIN(code int64) bool { return code >= tokencode.WrongPIN && code <= tokencode.PUKLocked }
+
+// heed ends the talk with a register that answers anything with a wrong PIN: the
+// next document would be the next miss.
+func (d *Driver) heed(a answer) {
+	code, ok := a.code()
+	if !ok || !isPIN(code) {
+		return
+	}
+	s := d.login.at(d.cfg.Addr)
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.token, s.never = "", true
+	s.refused = &register.Fault{Cause: register.Credentials, Code: a.codeText(), Text: clip(d.mask(a.text("message"))), Err: errPIN}
 }
 
 func (d *Driver) noLogin(s *session, f *register.Fault) error {

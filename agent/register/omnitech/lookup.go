@@ -12,8 +12,9 @@ import (
 )
 
 // windows are how far before and after the attempt the history is asked for: the
-// page's five minutes first, and then as far as a device's clock may be out.
-var windows = []time.Duration{5 * time.Minute, 26 * time.Hour}
+// page's five minutes first, and then as far as a device's clock may be out by a
+// wrong zone.
+var windows = []time.Duration{5 * time.Minute, 5 * time.Hour}
 
 // orderOf reads a stored request.
 func orderOf(r register.Request) (o order, err error) {

@@ -30,6 +30,9 @@ const (
 	settle         = 5 * time.Second
 )
 
+// longest answer: a history of some thousand rows, each with its whole request.
+const longest = 8 << 20
+
 // Config is what a driver needs to know. Times that are zero take the defaults.
 type Config struct {
 	Addr  netip.AddrPort
@@ -289,6 +292,7 @@ func (d *Driver) order(ctx context.Context, name string, r request) (answer, reg
 			return answer{}, o
 		}
 		if !expired(a) || dead != "" {
+			d.heed(a)
 			return a, register.Outcome{}
 		}
 		dead = token
@@ -317,12 +321,16 @@ func (d *Driver) ask(ctx context.Context, name string, r request) (answer, error
 		reply := d.post(ctx, name, r, d.cfg.Question)
 		a, err := decode(reply.Body)
 		if err != nil {
-			if reply.Err != nil {
+			switch {
+			case errors.Is(reply.Err, once.ErrTooLong): // asked again, it would be as long
+				err = reply.Err
+			case reply.Err != nil:
 				return answer{}, &register.Fault{Cause: register.Unreachable, Err: reply.Err}
 			}
 			return answer{}, &register.Fault{Cause: register.Other, Err: err}
 		}
 		if !expired(a) || dead != "" {
+			d.heed(a)
 			return a, d.fault(name, a)
 		}
 		dead = token
@@ -337,7 +345,7 @@ func expired(a answer) bool {
 }
 
 func (d *Driver) post(ctx context.Context, name string, r request, wait time.Duration) once.Answer {
-	return d.wire.Post(ctx, once.Request{Path: path, Type: contentType, Body: encode(envelope{r}), Wait: wait, Name: name})
+	return d.wire.Post(ctx, once.Request{Path: path, Type: contentType, Body: encode(envelope{r}), Wait: wait, Name: name, Most: longest})
 }
 
 // fault is nil where the answer is a success.
@@ -357,11 +365,7 @@ func (d *Driver) fault(name string, a answer) error {
 
 // mask takes the secrets out of what a register says back, for people.
 func (d *Driver) mask(s string) string {
-	token := ""
-	if session := d.login.at(d.cfg.Addr); session.turn.TryLock() {
-		token = session.token
-		session.turn.Unlock()
-	}
+	token, _ := d.login.at(d.cfg.Addr).hidden.Load().(string)
 	for _, secret := range []string{token, d.login.password} {
 		if secret != "" {
 			s = strings.ReplaceAll(s, secret, "***")

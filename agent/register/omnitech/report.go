@@ -1,6 +1,8 @@
 package omnitech
 
 import (
+	"time"
+
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
 )
@@ -24,7 +26,7 @@ func (d *Driver) report(whole answer, shift string) register.Report {
 	return register.Report{
 		Shift:    shift,
 		Number:   clip(a.text("reportNumber", "document_id")),
-		OpenedAt: a.time(d.cfg.Zone, "shiftOpenAtUtc"),
+		OpenedAt: a.time(time.UTC, "shiftOpenAtUtc"), // by its name, where no Z stands behind
 		Sales:    sum(c, groupSale),
 		Refunds:  sum(c, groupRefund),
 		Cancels:  sum(c, groupCancel),

@@ -163,3 +163,37 @@ func TestSecretsAreNotShown(t *testing.T) {
 		t.Errorf("text %q", o.Text)
 	}
 }
+
+func TestSend_AWrongPINEndsEverything(t *testing.T) {
+	f := newFake(t)
+	f.says(opSale, `{"code":404,"message":"wrong PIN"}`)
+	login := NewLogin("api", "s3cret")
+	d := f.driver(func(c *Config) { c.Login = login })
+	q := prepared(t, d, job(sold(), nil))
+	if o := d.Send(t.Context(), q); o.Verdict != register.Unknown || o.Cause != register.Credentials {
+		t.Errorf("%+v", o)
+	}
+	asked := len(f.asked)
+	for range 3 { // as the engine asks, and with a new driver, tries again
+		if e := d.Lookup(t.Context(), q); e.Found != register.CannotTell || causeIs(e.Err) != register.Credentials {
+			t.Errorf("%+v", e)
+		}
+		d = f.driver(func(c *Config) { c.Login = login })
+		if o := d.Send(t.Context(), q); o.Verdict != register.NotSent || o.Cause != register.Credentials || o.Code != "404" {
+			t.Errorf("%+v", o)
+		}
+	}
+	if len(f.asked) != asked {
+		t.Errorf("asked %d times more", len(f.asked)-asked)
+	}
+}
+
+func TestLookup_AHistoryThatIsTooLongIsForAPerson(t *testing.T) {
+	f := newFake(t)
+	f.says(opGetInfo, strings.Replace(info, `"last_doc_number":27`, `"last_doc_number":28`, 1))
+	f.says(opHistory, `{"transactions":[]`+strings.Repeat(" ", longest)+`}`)
+	d := f.driver()
+	if e := d.Lookup(t.Context(), prepared(t, d, job(sold(), nil))); e.Found != register.CannotTell || causeIs(e.Err) != register.Other {
+		t.Errorf("%+v", e)
+	}
+}

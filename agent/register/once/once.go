@@ -40,7 +40,11 @@ type Request struct {
 	Body []byte
 	Wait time.Duration // from the connection until the answer is read
 	Name string        // of what is asked, for errors and crash points
+	Most int64         // bytes of the answer's body; 0: MaxBody
 }
+
+// ErrTooLong is wrapped where the answer is longer than it may be.
+var ErrTooLong = errors.New("answer is too long")
 
 // Answer is what came back, as far as it came.
 type Answer struct {
@@ -77,7 +81,11 @@ func (l Line) Post(ctx context.Context, q Request) (a Answer) {
 		return Answer{Left: n > 0, Err: l.failed(ctx, "send", q.Name, err)}
 	}
 	a.Left = true
-	a.Body, err = read(conn)
+	most := q.Most
+	if most <= 0 {
+		most = MaxBody
+	}
+	a.Body, err = read(conn, most)
 	if err != nil {
 		a.Err = l.failed(ctx, "read answer of", q.Name, err)
 	}
@@ -106,8 +114,8 @@ func (l Line) request(q Request) []byte {
 
 // read reads the answer's body. What was read is given even where the answer
 // broke off: JSON tells by itself whether it is whole.
-func read(conn io.Reader) ([]byte, error) {
-	in := bufio.NewReader(io.LimitReader(conn, maxHeaders+MaxBody))
+func read(conn io.Reader, most int64) ([]byte, error) {
+	in := bufio.NewReader(io.LimitReader(conn, maxHeaders+most))
 	post := &http.Request{Method: http.MethodPost}
 	for range maxInterim {
 		answer, err := http.ReadResponse(in, post)
@@ -117,9 +125,9 @@ func read(conn io.Reader) ([]byte, error) {
 		if answer.StatusCode/100 == 1 {
 			continue
 		}
-		body, err := io.ReadAll(io.LimitReader(answer.Body, MaxBody+1))
-		if err == nil && len(body) > MaxBody {
-			body, err = nil, fmt.Errorf("answer is over %d bytes", MaxBody)
+		body, err := io.ReadAll(io.LimitReader(answer.Body, most+1))
+		if err == nil && int64(len(body)) > most {
+			body, err = nil, fmt.Errorf("%w: over %d bytes", ErrTooLong, most)
 		}
 		if err != nil {
 			return body, fmt.Errorf("read body of HTTP %d: %w", answer.StatusCode, err)

@@ -23,7 +23,12 @@ const (
 func (d *Driver) report(whole answer, shift string) register.Report {
 	a := whole.inner("data")
 	c := ofCurrency(a)
+	missing := ""
+	if c.fields == nil {
+		missing = "the register's answer has no sums in " + currency
+	}
 	return register.Report{
+		Missing:  missing,
 		Shift:    shift,
 		Number:   clip(a.text("reportNumber", "document_id")),
 		OpenedAt: a.time(time.UTC, "shiftOpenAtUtc"), // by its name, where no Z stands behind

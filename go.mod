@@ -3,6 +3,8 @@ module ekassa
 go 1.26.0
 
 require (
+	github.com/chromedp/cdproto v0.159.0 // tests: what the browser tells
+	github.com/chromedp/chromedp v0.23.0 // tests: the console in Chromium
 	github.com/goccy/go-yaml v1.19.2 // agent.yaml: alive, strict, keeps numbers as text
 	github.com/gofrs/flock v0.13.2 // one agent per journal, on every system
 	github.com/google/uuid v1.6.0 // a document's key as Caspos wants it
@@ -16,6 +18,7 @@ require (
 	github.com/schollz/progressbar/v3 v3.19.1 // the simulated till's progress
 	github.com/spf13/cobra v1.10.2 // commands with help and examples
 	go.uber.org/goleak v1.3.0 // tests: no goroutine outlives its function
+	golang.org/x/crypto v0.58.0 // argon2id for the console's passwords
 	golang.org/x/net v0.62.0 // newer than zeroconf asks for
 	golang.org/x/sync v0.24.0 // runs the parts and waits for all
 	golang.org/x/term v0.47.0 // is there a terminal
@@ -31,6 +34,7 @@ require (
 	github.com/buger/jsonparser v1.6.1 // indirect
 	github.com/cenkalti/backoff v2.2.1+incompatible // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/go-openapi/jsonpointer v1.0.2 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,6 +37,12 @@ type Options struct {
 	Settle  time.Duration     // how long registers are given before silence counts; 0: the drivers' own
 	Look    Look              // how long discovery listens and rests; zero: discovery's own times
 	Ready   func(addr string) // called when tills are served
+
+	Reload <-chan wire.Settings // those of agent.yaml, whenever a person has changed them; nil: never
+	Grace  time.Duration        // how long pushed settings have to prove themselves; 0: two minutes
+
+	own     wire.Settings // of agent.yaml, as they were at the start
+	started func(*shop)   // called once settings can be pushed; nil: not
 }
 
 // Look is how patient discovery is.
@@ -54,13 +61,13 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	if o.Pace == (dispatch.Pace{}) {
 		o.Pace = dispatch.DefaultPace
 	}
+	if o.Grace == 0 {
+		o.Grace = grace
+	}
 	for _, w := range cfg.Warnings {
 		o.Log.Warn(w)
 	}
-	zone, err := cfg.Settings.Location()
-	if err != nil {
-		return fmt.Errorf("load the time zone: %w", err)
-	}
+	o.own = cfg.Settings
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for tills on %s: %w; stop the other program or choose another listen", cfg.Listen, errors.Unwrap(err))
@@ -86,32 +93,44 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	loops, err := loops(cfg.Settings, finder, zone, j, o)
-	if err != nil {
-		return err
-	}
-	desk := dispatch.NewDesk(j, time.Now, o.Log, loops...)
+	desk := dispatch.NewDesk(j, time.Now, o.Log)
 	receipts := &receipts{Journal: j, desk: desk}
-	if err := receipts.bind(cfg.Settings, o.Log); err != nil {
+	parts, ctx := errgroup.WithContext(ctx)
+	shop := &shop{
+		path: filepath.Join(cfg.DataDir, settingsFile), finder: finder, journal: j, desk: desk, tills: receipts, o: o,
+		spawn: func(l *dispatch.Loop) { parts.Go(func() error { return l.Run(ctx) }) },
+		loops: map[string]*dispatch.Loop{},
+	}
+	if err := shop.start(); err != nil {
 		return err
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(newCollector(desk, j), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	tills := till.New(till.Config{
 		Journal: receipts, Desk: desk, Tokens: token.Open(cfg.DataDir),
-		Settings: func() wire.Settings { return cfg.Settings },
+		Settings: shop.Settings,
 		Hosts:    cfg.Hosts, MetricsOnLAN: cfg.MetricsOnLAN, Metrics: metrics, Log: o.Log,
 	})
 
-	parts, ctx := errgroup.WithContext(ctx)
-	for _, l := range loops {
-		parts.Go(func() error { return l.Run(ctx) })
-	}
 	parts.Go(func() error { return till.Serve(ctx, listener, tills, o.Log) })
 	for _, d := range doors {
-		h := d.handler(receipts, desk, func() wire.Settings { return cfg.Settings }, o.Log)
+		h := d.handler(receipts, desk, shop.Settings, o.Log)
 		parts.Go(func() error { return till.Serve(ctx, d, h, o.Log) })
 	}
+	parts.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case own := <-o.Reload:
+				if err := shop.reload(own); err != nil {
+					o.Log.Warn("settings refused: the present ones stay", "error", err)
+				} else {
+					o.Log.Info("settings applied", "from", "agent.yaml")
+				}
+			}
+		}
+	})
 	parts.Go(func() error {
 		j.Upkeep(ctx, func(err error) { o.Log.Warn("the journal's weekly inspection failed and is tried again", "error", err) })
 		return nil
@@ -124,7 +143,10 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 			return fmt.Errorf("the journal can no longer be trusted: %w", j.Health())
 		}
 	})
-	o.Log.Info("ready", "listen", listener.Addr().String(), "registers", len(loops), "unclean", j.Unclean())
+	o.Log.Info("ready", "listen", listener.Addr().String(), "registers", len(shop.Settings().Registers), "unclean", j.Unclean())
+	if o.started != nil {
+		o.started(shop)
+	}
 	if o.Ready != nil {
 		o.Ready(listener.Addr().String())
 	}
@@ -156,37 +178,6 @@ func finder(cfg config.Config, look Look) (*discovery.Finder, error) {
 		return nil, fmt.Errorf("set up discovery: %w", err)
 	}
 	return f, nil
-}
-
-// loops makes one for each register of the settings.
-func loops(s wire.Settings, f *discovery.Finder, zone *time.Location, j *journal.Journal, o Options) (list []*dispatch.Loop, err error) {
-	for _, r := range s.Registers {
-		driver, err := driverOf(r, zone, o.Settle)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, dispatch.New(dispatch.Setup{
-			ID: r.ID, Name: r.Name, Driver: r.Driver, Terminal: r.Terminal, Serial: r.Serial,
-			Active: r.Mode == wire.ModeActive, Enabled: s.Module.Enabled, AutoOpen: s.Shift.AutoOpen,
-			Guard:  guard(s.Shift, zone),
-			Replay: dispatch.Replay{Ask: s.Offline.Replay == wire.ReplayAsk, Within: time.Duration(s.Offline.ReplayWithin)},
-			Find: func(ctx context.Context, w dispatch.Want) (netip.AddrPort, error) {
-				var others []discovery.Known
-				for n, l := range list {
-					if addr, serial, ok := l.Place(); ok && s.Registers[n].ID != r.ID {
-						others = append(others, discovery.Known{Addr: addr, Serial: serial})
-					}
-				}
-				found, err := f.Find(ctx, discovery.Want{
-					Register: r.ID, Protocol: r.Driver, Serial: w.Serial, Fixed: r.Address, Last: w.Last,
-					Except: others, Prove: driver.prove, ByHand: w.Urgent,
-				})
-				return found.Addr, whyNotFound(err, r.Address.IsValid())
-			},
-			Dial: driver.dial,
-		}, j, o.Pace, time.Now, o.Log))
-	}
-	return list, nil
 }
 
 // guard is the settings' word on old shifts.

@@ -64,15 +64,18 @@ var mayImport = map[string][]string{
 	"agent/crash":     {}, // empty in what is shipped
 	"agent/discovery": {},
 	"agent/texts":     {"agent/receipt", "agent/register"}, // it words their codes
-	"agent/token":     {},
+	"agent/token":     {"agent/durable"},
+	"agent/durable":   {},
 	"agent/till":      {"agent/crash", "agent/receipt", "agent/register", "agent/texts", "cloud/wire"},
 	// It knows its protocol's page only, as the simulator does.
 	"agent/frontdoor": {"agent/crash", "agent/receipt", "agent/register", "agent/texts"},
 	// Of the cloud the agent knows the contract alone.
 	"agent/config": {"cloud/wire"},
+	// What the fleet's operator works with.
+	"cloud/fleet": {"cloud/wire"},
 	// One page sees them all.
 	"agent": {
-		"agent/config", "agent/discovery", "agent/dispatch", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",
+		"agent/config", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",
 		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/till", "agent/token", "cloud/wire",
 	},
 	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/token", "cloud/wire"},

@@ -88,6 +88,13 @@ func NewDesk(j Journal, now func() time.Time, log *slog.Logger, loops ...*Loop) 
 	return &Desk{journal: j, now: now, log: log, loops: loops}
 }
 
+// Serve has the desk stand for other loops from now on.
+func (d *Desk) Serve(loops ...*Loop) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.loops = loops
+}
+
 func (d *Desk) of(terminal string) (list []*Loop) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

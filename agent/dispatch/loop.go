@@ -151,6 +151,14 @@ func (l *Loop) Update(s Setup) {
 	}
 }
 
+// Retire has the loop only finish what was sent: its register is no longer in
+// the settings. Update puts it back to work.
+func (l *Loop) Retire() {
+	s := l.settings()
+	s.Terminal, s.Active = "", false
+	l.Update(s)
+}
+
 func (l *Loop) settings() Setup {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -230,7 +238,7 @@ func (l *Loop) wait(ctx, calls context.Context, rest time.Duration, pulse <-chan
 	if rest == 0 { // a busy queue must not shut people out
 		select {
 		case <-l.changed:
-			l.reg, l.failures = nil, 0
+			l.renew()
 		case a := <-l.asks:
 			a.answer(calls, l)
 		default:
@@ -246,10 +254,17 @@ func (l *Loop) wait(ctx, calls context.Context, rest time.Duration, pulse <-chan
 	case <-timer:
 	case <-pulse:
 	case <-l.changed:
-		l.reg, l.failures = nil, 0
+		l.renew()
 	case a := <-l.asks:
 		a.answer(calls, l)
 	}
+}
+
+// renew begins anew with changed settings: what was known of the register may
+// not be so.
+func (l *Loop) renew() {
+	l.reg, l.failures, l.fault = nil, 0, nil
+	l.show(register.LinkUnknown, receipt.Reason{})
 }
 
 // turn does the next thing, and says how long to rest after it. Its error is

@@ -20,6 +20,7 @@ import (
 
 	"ekassa/agent"
 	"ekassa/agent/config"
+	"ekassa/cloud/wire"
 )
 
 // version is stamped by the build.
@@ -82,10 +83,38 @@ func run() *cobra.Command {
 		Example: "  ekassa-agent run --config /etc/ekassa-agent/agent.yaml",
 		Args:    cobra.NoArgs,
 	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
+		log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 		return agent.Run(cmd.Context(), cfg, agent.Options{
-			Version: version, Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)),
+			Version: version, Log: log, Reload: reloads(cmd.Context(), cmd.Flag("config").Value.String(), log),
 		})
 	})
+}
+
+// reloads reads the settings of the configuration again at each SIGHUP.
+func reloads(ctx context.Context, file string, log *slog.Logger) <-chan wire.Settings {
+	hup, settings := make(chan os.Signal, 1), make(chan wire.Settings)
+	signal.Notify(hup, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(hup)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hup:
+			}
+			cfg, err := config.Load(file)
+			if err != nil {
+				log.Warn("settings refused: the present ones stay", "error", err)
+				continue
+			}
+			select {
+			case settings <- cfg.Settings:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return settings
 }
 
 // printJSON is the stable output of --json.

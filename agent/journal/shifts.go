@@ -133,9 +133,9 @@ func balance(q queryer, name string, s register.Seen, id int64) (b register.Bala
 }
 
 const (
-	madeQuery   = `WHERE d.serial = (SELECT ?) AND d.shift = (SELECT ?)`
-	recordsOf   = `SELECT c.receipt FROM record c WHERE c.seq > (SELECT records FROM shift WHERE id = ?) AND c.receipt IS NOT NULL`
-	duringQuery = `WHERE r.seq IN (` + recordsOf + `) AND l.register = (SELECT ?) ORDER BY r.seq`
+	madeQuery     = `WHERE d.serial = (SELECT ?) AND d.shift = (SELECT ?)`
+	recordsOf     = `SELECT c.receipt FROM record c WHERE c.seq > (SELECT records FROM shift WHERE id = ?) AND c.receipt IS NOT NULL`
+	duringQuery   = `WHERE r.seq IN (` + recordsOf + `) AND l.register = (SELECT ?) ORDER BY r.seq`
 	doubtfulQuery = `SELECT r.id FROM receipt r CROSS JOIN life l USING (seq)
 		WHERE r.seq IN (` + recordsOf + ` AND c.state IN ('checking', 'held')) AND l.register = ? AND l.attempts > 0 ORDER BY r.seq`
 )

@@ -3,8 +3,6 @@ module ekassa
 go 1.26.0
 
 require (
-	github.com/chromedp/cdproto v0.159.0 // tests: what the browser tells
-	github.com/chromedp/chromedp v0.23.0 // tests: the console in Chromium
 	github.com/goccy/go-yaml v1.19.2 // agent.yaml: alive, strict, keeps numbers as text
 	github.com/gofrs/flock v0.13.2 // one agent per journal, on every system
 	github.com/google/uuid v1.6.0 // a document's key as Caspos wants it
@@ -34,7 +32,6 @@ require (
 	github.com/buger/jsonparser v1.6.1 // indirect
 	github.com/cenkalti/backoff v2.2.1+incompatible // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/go-openapi/jsonpointer v1.0.2 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect

@@ -56,8 +56,10 @@ func readJournal(path string) (j Journal, err error) {
 		SELECT r.seq, r.terminal, r.id, r.kind, l.state, l.changed_at - r.received_at, l.attempts,
 		  (SELECT count(*) FROM document d WHERE d.seq = r.seq),
 		  coalesce((SELECT fiscal_id FROM document d WHERE d.seq = r.seq), ''),
-		  coalesce((SELECT c.state FROM record c WHERE c.receipt = r.seq AND c.type IN ('receipt', 'cash') ORDER BY c.seq DESC LIMIT 1), '')
-		FROM receipt r LEFT JOIN life l USING (seq) ORDER BY r.seq`)
+		  coalesce(c.state, '')
+		FROM receipt r LEFT JOIN life l USING (seq)
+		LEFT JOIN (SELECT receipt, state, max(seq) FROM record WHERE type IN ('receipt', 'cash') GROUP BY receipt) c ON c.receipt = r.seq
+		ORDER BY r.seq`)
 	if err != nil {
 		return j, fmt.Errorf("read the journal: %w", err)
 	}

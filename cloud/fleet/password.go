@@ -41,9 +41,9 @@ func HashPassword(password string) string {
 		argon2.Version, argonMemory, argonTime, argonThreads, b64(salt), b64(argon(password, salt)))
 }
 
-// nobody is a hash that no password has, checked in place of an unknown user's:
+// Nobody is a hash that no password has, to check in place of an unknown user's:
 // how long an answer takes must not tell who exists.
-var nobody = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+const Nobody = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // CheckPassword says whether the hash is of this password.
 func CheckPassword(hash, password string) bool {

@@ -1,6 +1,7 @@
 package caspos
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -231,7 +232,9 @@ func (d *Driver) document(operation string, data object) receipt.Document {
 		doc.Number = doc.RegisterID
 	}
 	if (operation == opDeposit || operation == opWithdraw) && len(doc.FiscalID) < shortID {
-		doc.FiscalID, doc.ShortID = "", "" // a mere count, for all we know, that comes again (section 4)
+		// A mere count, for all we know, that comes again (section 4): no id, but a number.
+		doc.Number = cmp.Or(doc.Number, doc.FiscalID)
+		doc.FiscalID, doc.ShortID = "", ""
 	}
 	if doc.ShortID == "" {
 		doc.ShortID = receipt.ShortID(doc.FiscalID)

@@ -137,7 +137,7 @@ func (s *shop) Apply(rev int64, data []byte) wire.Reported {
 	}
 	// What is known to work comes back if these do not; where a trial is still
 	// running, that is what was there before it.
-	t := &trial{Rev: s.pushed.Rev, Settings: s.pushed.Settings, Worked: s.atWork(next)}
+	t := &trial{Rev: s.pushed.Rev, Settings: s.pushed.Settings, Worked: s.atWork()}
 	if running := s.pushed.Trial; running != nil {
 		t = &trial{Rev: running.Rev, Settings: running.Settings, Worked: append(t.Worked, running.Worked...)}
 	}
@@ -181,16 +181,6 @@ func (s *shop) judge(rev int64) {
 	if s.pushed.Rev != rev || t == nil {
 		return // newer ones are on trial
 	}
-	lost := ""
-	for _, status := range s.desk.Registers("") {
-		if slices.Contains(t.Worked, status.ID) && !wellEnough(status) {
-			lost = fmt.Sprintf("register %s was at work before and is not reached: %s", status.ID, status.Problem.Code)
-		}
-	}
-	if lost == "" {
-		s.keep(pushed{Rev: rev, Settings: s.pushed.Settings, Report: s.pushed.Report})
-		return
-	}
 	old := s.o.own
 	if t.Rev > 0 {
 		var err error
@@ -198,6 +188,11 @@ func (s *shop) judge(rev int64) {
 			s.o.Log.Error("the settings before cannot be read: the new ones stay", "rev", rev, "error", err)
 			return
 		}
+	}
+	lost := s.lost(t.Worked, old)
+	if lost == "" {
+		s.keep(pushed{Rev: rev, Settings: s.pushed.Settings, Report: s.pushed.Report})
+		return
 	}
 	setups, err := s.setups(old, nil)
 	if err == nil {
@@ -211,18 +206,28 @@ func (s *shop) judge(rev int64) {
 	s.keep(pushed{Rev: t.Rev, Settings: t.Settings, Report: wire.Reported{Rev: t.Rev, Judged: rev, State: wire.StateReverted, Reason: lost}})
 }
 
-// atWork names the registers that work now, and that the next settings change
-// without taking them out of use.
-func (s *shop) atWork(next wire.Settings) (ids []string) {
-	present := s.Settings()
+// atWork names the registers that work now.
+func (s *shop) atWork() (ids []string) {
 	for _, status := range s.desk.Registers("") {
-		was, _ := present.Register(status.ID)
-		will, ok := next.Register(status.ID)
-		if ok && wellEnough(status) && will.Mode == wire.ModeActive && next.Module.Enabled && was != will {
+		if wellEnough(status) {
 			ids = append(ids, status.ID)
 		}
 	}
 	return ids
+}
+
+// lost names a register that worked, was changed by the settings without being
+// taken out of use, and is not reached; "" where there is none.
+func (s *shop) lost(worked []string, old wire.Settings) string {
+	present := s.Settings()
+	for _, status := range s.desk.Registers("") {
+		was, _ := old.Register(status.ID)
+		is, _ := present.Register(status.ID)
+		if slices.Contains(worked, status.ID) && was != is && is.Mode == wire.ModeActive && !wellEnough(status) {
+			return fmt.Sprintf("register %s was at work before and is not reached: %s", status.ID, status.Problem.Code)
+		}
+	}
+	return ""
 }
 
 // wellEnough says whether a register is reached; that it is busy, or its shift

@@ -409,6 +409,10 @@ func apiUnbound(t *testing.T) {
 		}
 	}
 	c.Get("/v1/shift").Want(http.StatusConflict)
+	if a := c.Get("/v1/reports?kind=z").Want(http.StatusOK); string(a.Body) != "{\"reports\":[]}\n" {
+		t.Errorf("%s", a.Body)
+	}
+	c.Get("/v1/reports?limit=0").Want(http.StatusUnprocessableEntity)
 	c.Post("/v1/registers/kassa-1/check", "").Want(http.StatusNotFound) // it is another till's
 	if a := c.Get("/v1/status").Want(http.StatusOK); a.Field("message.code") != "no_register" || a.Field("queue.waiting") != "1" {
 		t.Errorf("%s", a.Body)

@@ -327,7 +327,9 @@ func lines(items []receipt.Item) []item {
 		}
 		if i.Tax.Type == receipt.Margin18 {
 			m := margin(i)
-			sum, price := money(m), money(perUnit(m, i.Quantity))
+			// A rounded-up line over a small quantity may have a margin above its
+			// price, which the register refuses (section 7).
+			sum, price := money(m), min(money(perUnit(m, i.Quantity)), l.Price)
 			l.MarginPrice, l.MarginSum = &price, &sum
 		}
 		all = append(all, l)

@@ -73,6 +73,7 @@ var mayImport = map[string][]string{
 	"agent/config": {"cloud/wire"},
 	// What the fleet's operator works with.
 	"cloud/fleet": {"cloud/wire"},
+	"cloud/store": {"cloud/fleet", "cloud/wire"},
 	// One page sees them all.
 	"agent": {
 		"agent/config", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",

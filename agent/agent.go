@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ekassa/agent/config"
+	"ekassa/agent/crash"
 	"ekassa/agent/discovery"
 	"ekassa/agent/dispatch"
 	"ekassa/agent/journal"
@@ -78,7 +79,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	defer closeDoors(doors)
-	j, err := journal.Open(cfg.DataDir, time.Now)
+	j, err := journal.Open(cfg.DataDir, crash.Now)
 	if err != nil {
 		return err
 	}
@@ -93,7 +94,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	desk := dispatch.NewDesk(j, time.Now, o.Log)
+	desk := dispatch.NewDesk(j, crash.Now, o.Log)
 	receipts := &receipts{Journal: j, desk: desk}
 	parts, ctx := errgroup.WithContext(ctx)
 	shop := &shop{

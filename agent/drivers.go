@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"ekassa/agent/crash"
 	"ekassa/agent/discovery"
 	"ekassa/agent/register"
 	"ekassa/agent/register/azsmart"
@@ -29,19 +30,19 @@ func driverOf(r wire.Register, zone *time.Location, settle time.Duration) (drive
 	switch r.Driver {
 	case wire.DriverAzSmart:
 		dial = func(addr netip.AddrPort) register.Register {
-			return azsmart.New(azsmart.Config{Addr: addr, MerchantID: r.MerchantID.Reveal(), Zone: zone, Settle: settle})
+			return azsmart.New(azsmart.Config{Addr: addr, MerchantID: r.MerchantID.Reveal(), Zone: zone, Settle: settle, Now: crash.Now})
 		}
 	case wire.DriverCaspos:
 		first = recognisers()[wire.DriverCaspos]
 		login := caspos.NewLogin(r.Username.Reveal(), r.Password.Reveal())
 		dial = func(addr netip.AddrPort) register.Register {
-			return caspos.New(caspos.Config{Addr: addr, Login: login, Zone: zone, Settle: settle})
+			return caspos.New(caspos.Config{Addr: addr, Login: login, Zone: zone, Settle: settle, Now: crash.Now})
 		}
 	case wire.DriverOmnitech:
 		first = recognisers()[wire.DriverOmnitech]
 		login := omnitech.NewLogin(r.Username.Reveal(), r.Password.Reveal())
 		dial = func(addr netip.AddrPort) register.Register {
-			return omnitech.New(omnitech.Config{Addr: addr, Login: login, Zone: zone, Settle: settle})
+			return omnitech.New(omnitech.Config{Addr: addr, Login: login, Zone: zone, Settle: settle, Now: crash.Now})
 		}
 	default:
 		return driver{}, fmt.Errorf("set up register %s: this program has no driver for %s; use %s, %s or %s",

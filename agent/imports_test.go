@@ -61,7 +61,7 @@ var mayImport = map[string][]string{
 	// The parts know the nouns and never each other.
 	"agent/journal":   {"agent/receipt", "agent/register"},
 	"agent/dispatch":  {"agent/crash", "agent/receipt", "agent/register"},
-	"agent/crash":     {}, // empty in what is shipped
+	"agent/crash":     {}, // does nothing in what is shipped
 	"agent/discovery": {},
 	"agent/texts":     {"agent/receipt", "agent/register"}, // it words their codes
 	"agent/token":     {"agent/durable"},
@@ -76,7 +76,7 @@ var mayImport = map[string][]string{
 	"cloud/store": {"cloud/fleet", "cloud/wire"},
 	// One page sees them all.
 	"agent": {
-		"agent/config", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",
+		"agent/config", "agent/crash", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",
 		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/till", "agent/token", "cloud/wire",
 	},
 	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/token", "cloud/wire"},

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ekassa/agent/crash"
 	"ekassa/agent/discovery"
 	"ekassa/agent/dispatch"
 	"ekassa/agent/durable"
@@ -319,7 +320,7 @@ func (s *shop) put(next wire.Settings, setups []dispatch.Setup) error {
 			delete(known, setup.ID)
 			l.Update(setup)
 		} else {
-			l = dispatch.New(setup, s.journal, s.o.Pace, time.Now, s.o.Log)
+			l = dispatch.New(setup, s.journal, s.o.Pace, crash.Now, s.o.Log)
 			s.loops[setup.ID] = l
 			fresh = append(fresh, l)
 		}

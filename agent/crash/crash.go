@@ -1,7 +1,9 @@
 // Package crash names the moments between two durable steps of a receipt, so
-// that a test can kill the agent at each of them. In the program that is
-// shipped all of it is empty; only a build with the tag crashpoints dies, at the
-// point and pass that EKASSA_CRASH names ("attempt_committed:3").
+// that a test can kill the agent at each of them, and keeps the clock, so that a
+// test can set it wrong. In the program that is shipped it does nothing and the
+// clock is time.Now; only a build with the tag crashpoints dies, at the point and
+// pass that EKASSA_CRASH names ("attempt_committed:3"), and reads its clock's
+// error in seconds from the file that EKASSA_CLOCK names, whenever it is asked.
 package crash
 
 // The points, in the order in which a receipt passes them.
@@ -14,7 +16,12 @@ const (
 	LastByte         = "last_byte"         // all bytes have left; with its route as well
 	AnswerRead       = "answer_read"       // the register answered, nothing of it is stored
 	ResultCommitted  = "result_committed"  // the document and its record are on disk
+
+	Asked  = "asked"  // the register told what became of a lost answer, nothing of it is stored
+	Proven = "proven" // the proof that nothing was made is on disk, nothing was sent again
 )
 
 // Points lists them.
-var Points = []string{Received, Committed, Baseline, AttemptCommitted, FirstByte, LastByte, AnswerRead, ResultCommitted}
+var Points = []string{
+	Received, Committed, Baseline, AttemptCommitted, FirstByte, LastByte, AnswerRead, Asked, Proven, ResultCommitted,
+}

@@ -129,7 +129,7 @@ func (l *Loop) judge(s receipt.Stored, a register.Attempt, o register.Outcome) (
 		return l.made(s, a, o.Document, said(o))
 	case register.NotSent:
 		rest := l.fail(orFault(o, register.Unreachable))
-		return rest, l.journal.Conclude(a, register.Conclusion{
+		return rest, l.proven(a, register.Conclusion{
 			State: receipt.Waiting, Reason: l.problem(), Proof: register.ProofNotSent, Text: said(o),
 		})
 	case register.Refused:
@@ -218,14 +218,23 @@ func (l *Loop) refused(s receipt.Stored, a register.Attempt, o register.Outcome)
 		c.State = receipt.Refused
 		c.Reason = receipt.Reason{Code: register.WhyRefused, Detail: said(o)}
 		l.log.Warn("register refused a receipt: a person must mend it", "receipt", s.ID, "answer", said(o))
-		return 0, l.journal.Conclude(a, c)
+		return 0, l.proven(a, c)
 	case register.ShiftExpired:
 		l.expired = a.Baseline.Shift
 	}
 	// The next turn opens a closed shift; whatever the cause, not at once again.
 	rest := l.fail(orFault(o, o.Cause))
 	c.Reason = l.problem()
-	return rest, l.journal.Conclude(a, c)
+	return rest, l.proven(a, c)
+}
+
+// proven writes down the proof that an attempt made nothing.
+func (l *Loop) proven(a register.Attempt, c register.Conclusion) error {
+	err := l.journal.Conclude(a, c)
+	if err == nil {
+		crash.Point(crash.Proven)
+	}
+	return err
 }
 
 // paper prints the last document again where paper ran out, before anything

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"ekassa/agent/crash"
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
 )
@@ -38,6 +39,7 @@ func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt)
 	asking, cancel := context.WithTimeout(ctx, l.pace.Question)
 	defer cancel()
 	e := l.reg.Lookup(asking, a.Request)
+	crash.Point(crash.Asked)
 	switch {
 	case e.Found == register.DocumentMade:
 		l.log.Info("settled: the register had made it", "receipt", s.ID, "attempt", a.Number)
@@ -80,7 +82,7 @@ func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt)
 		return 0, l.journal.Conclude(a, c)
 	}
 	l.log.Info("settled: the register made nothing, sending again", "receipt", s.ID, "attempt", a.Number)
-	err = l.journal.Conclude(a, register.Conclusion{State: receipt.Waiting, Proof: register.ProofNotMade, Text: text})
+	err = l.proven(a, register.Conclusion{State: receipt.Waiting, Proof: register.ProofNotMade, Text: text})
 	if a.Number < 3 {
 		return 0, err
 	}

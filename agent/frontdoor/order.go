@@ -9,8 +9,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
+	"ekassa/agent/crash"
 	"ekassa/agent/receipt"
 )
 
@@ -199,7 +199,7 @@ func (c *call) header(kind receipt.Kind) receipt.Receipt {
 		who = strings.TrimSpace(f.text("employeeFirstName", 120) + " " + f.text("employeeLastName", 120))
 	}
 	r := receipt.Receipt{
-		Kind: kind, Time: c.time(time.Now()), Cashier: who, Number: f.text("docNumber", 256), Fiscal: true,
+		Kind: kind, Time: c.time(crash.Now()), Cashier: who, Number: f.text("docNumber", 256), Fiscal: true,
 	}
 	if p := f.object("payments"); p != nil {
 		if rrn := p.text("rrn", 64); rrn != "" {

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"ekassa/agent/crash"
 	"ekassa/agent/receipt"
@@ -35,7 +34,7 @@ func (a *api) postWithdrawal(w http.ResponseWriter, r *request) error {
 
 func (a *api) acceptCash(w http.ResponseWriter, r *request, kind receipt.Kind) error {
 	return a.accept(w, r, func(data []byte) (receipt.Receipt, receipt.Fingerprint, error) {
-		x, f, err := receipt.DecodeCash(data, kind, time.Now())
+		x, f, err := receipt.DecodeCash(data, kind, crash.Now())
 		x.ID = cashPrefix + x.ID
 		return x, f, err
 	})

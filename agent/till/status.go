@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"ekassa/agent/crash"
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
 	"ekassa/agent/texts"
@@ -38,7 +39,7 @@ func (a *api) getStatus(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	b := statusBody{
-		Terminal: r.terminal, Time: time.Now().In(r.zone), Module: r.settings.Module,
+		Terminal: r.terminal, Time: crash.Now().In(r.zone), Module: r.settings.Module,
 		Registers: r.registers(all), Queue: r.queue(queue),
 	}
 	var active *register.Status

@@ -84,9 +84,9 @@ func run() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
 		log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-		return agent.Run(cmd.Context(), cfg, agent.Options{
-			Version: version, Log: log, Reload: reloads(cmd.Context(), cmd.Flag("config").Value.String(), log),
-		})
+		o := patience()
+		o.Version, o.Log, o.Reload = version, log, reloads(cmd.Context(), cmd.Flag("config").Value.String(), log)
+		return agent.Run(cmd.Context(), cfg, o)
 	})
 }
 

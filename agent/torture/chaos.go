@@ -13,14 +13,14 @@ import (
 // ChaosOptions are what a run of chaos is made of.
 type ChaosOptions struct {
 	Programs
-	Seed    uint64
-	Size    Size
-	Edition string        // "new" or "classic"
-	Most    time.Duration // selling ends then at the latest; 0: when all is sold
-	Settle  time.Duration // patience after the last trouble
-	Dir     string        // data and logs
-	Week    [][]byte      // receipts to sell
-	Say     func(string)  // progress
+	Seed   uint64
+	Size   Size
+	Models []Model       // of the registers; tills take turns
+	Most   time.Duration // selling ends then at the latest; 0: when all is sold
+	Settle time.Duration // patience after the last trouble
+	Dir    string        // data and logs
+	Week   [][]byte      // receipts to sell
+	Say    func(string)  // progress
 }
 
 // chaos is a run.
@@ -43,7 +43,7 @@ func Chaos(ctx context.Context, o ChaosOptions) (Result, error) {
 		return Result{}, err
 	}
 	c := &chaos{ChaosOptions: o}
-	if c.shop, err = newShop(o.Programs, o.Dir, o.Dir+"/logs", o.Edition, plan.Tills); err != nil {
+	if c.shop, err = newShop(o.Programs, o.Dir, o.Dir+"/logs", o.Models, plan.Tills); err != nil {
 		return Result{}, err
 	}
 	defer c.shop.kill()
@@ -72,7 +72,7 @@ func Chaos(ctx context.Context, o ChaosOptions) (Result, error) {
 	}
 	stop() // before evidence is taken nobody may touch anything
 	background.Wait()
-	found, err := c.shop.evidence(context.WithoutCancel(ctx), o.Edition == "classic", people)
+	found, err := c.shop.evidence(context.WithoutCancel(ctx), people)
 	if err != nil {
 		return Result{}, err
 	}

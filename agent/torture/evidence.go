@@ -14,12 +14,12 @@ import (
 
 // evidence gathers everything for the referee. The agent is stopped for it, so
 // that its journal is a file at rest.
-func (s *shop) evidence(ctx context.Context, classic bool, people []*staff) (Case, error) {
+func (s *shop) evidence(ctx context.Context, people []*staff) (Case, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	c := Case{Classic: classic}
+	c := Case{}
 	for n, t := range s.tills {
-		e := Evidence{Terminal: t.terminal, Serial: s.kassas[n].serial, API: map[string]Stored{}, Asked: people[n].asked}
+		e := Evidence{Terminal: t.terminal, Serial: s.kassas[n].serial, Model: s.kassas[n].model, API: map[string]Stored{}, Asked: people[n].asked}
 		list, err := t.list(ctx, "")
 		if err != nil {
 			return c, err

@@ -57,11 +57,11 @@ func programs(agent string) Programs {
 
 // A short run of what scripts/chaos does for hours.
 func TestChaos(t *testing.T) {
-	for _, edition := range []string{"new", "classic"} {
-		t.Run(edition, func(t *testing.T) {
+	for _, models := range [][]Model{{AzSmart, Classic}, {Omnitech, Caspos}} {
+		t.Run(models[0].Driver, func(t *testing.T) {
 			r, err := Chaos(t.Context(), ChaosOptions{
-				Programs: programs("ekassa-torture"), Seed: 11, Size: Size{Receipts: 400, Tills: 3, Kills: 10, Faults: 24},
-				Edition: edition, Most: 40 * time.Second, Settle: 90 * time.Second, Dir: t.TempDir(), Week: week(t), Say: func(s string) { t.Log(s) },
+				Programs: programs("ekassa-torture"), Seed: 11, Size: Size{Receipts: 400, Tills: 4, Kills: 10, Faults: 24},
+				Models: models, Most: 40 * time.Second, Settle: 90 * time.Second, Dir: t.TempDir(), Week: week(t), Say: func(s string) { t.Log(s) },
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -88,7 +88,7 @@ func TestPowercut(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			r, err := Powercut(t.Context(), PowercutOptions{
-				Programs: programs(x.agent), Seed: 3, Cuts: x.cuts, Tills: 2, FS: "ext4", Edition: "new", Control: x.control,
+				Programs: programs(x.agent), Seed: 3, Cuts: x.cuts, Tills: 2, FS: "ext4", Models: []Model{AzSmart}, Control: x.control,
 				Dir: t.TempDir(), Week: week(t), Say: func(s string) { t.Log(s) },
 			})
 			if err != nil {

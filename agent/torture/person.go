@@ -68,6 +68,7 @@ func (s *staff) work(ctx context.Context) {
 		if err != nil {
 			continue
 		}
+		ledger = sign(ledger, s.kassa.orders)
 		for _, r := range ripe {
 			if err := s.answer(ctx, r, ledger); err != nil && ctx.Err() == nil {
 				s.mu.Lock()

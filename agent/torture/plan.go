@@ -23,10 +23,13 @@ type Plan struct {
 // Payments is how a receipt was paid, in qəpik; the change is taken off the cash.
 type Payments struct{ Cash, Card, Prepaid, Credit int64 }
 
+// receipts is where all but cash is posted.
+const receipts = "/v1/receipts"
+
 // Order is one thing that a till posts.
 type Order struct {
 	ID, Kind string
-	Path     string // "/v1/receipts", or one for cash
+	Path     string // receipts, or one for cash
 	Body     []byte
 	Total    int64 // qəpik; of a cancel, what it takes back
 	Paid     Payments
@@ -133,11 +136,11 @@ func (c *counter) next() {
 	case len(c.orders) == 0:
 		c.cash(b, "/v1/cash/deposit", 1000_00)
 		return
-	case n < 15:
-		c.cash(b, "/v1/cash/deposit", int64(100+c.dice.IntN(20000)))
+	case n < 15: // no two amounts are the same, see sign
+		c.cash(b, "/v1/cash/deposit", int64(100_00+len(c.orders)))
 		return
-	case n < 30 && c.drawer > 200_00:
-		c.cash(b, "/v1/cash/withdraw", int64(100+c.dice.IntN(5000)))
+	case n < 30 && c.drawer > int64(200_00+len(c.orders)):
+		c.cash(b, "/v1/cash/withdraw", int64(1_00+len(c.orders)))
 		return
 	case n < 80 && len(c.plain) > 0:
 		c.refund(b)
@@ -154,8 +157,8 @@ func (c *counter) next() {
 		b.Parent, c.advance = map[string]string{"id": c.advance[0].ID}, c.advance[1:]
 		b.Items = []line{{Name: "Banket", Code: "9101", Quantity: "1", Price: manat(paid + 30_00), Tax: "vat18"}}
 		b.Payments = map[string]string{"prepaid": manat(paid), "cash": "30.00"}
-	case n < 160:
-		b.Items, b.Note = c.pick().Items, "borc"
+	case n < 160: // one line: more are not sold on credit everywhere
+		b.Items, b.Note = c.pick().Items[:1], "borc"
 		b.Payments = map[string]string{"credit": manat(sum(b.Items))}
 		c.credit = append(c.credit, b)
 	case n < 175 && len(c.credit) > 0:
@@ -175,7 +178,7 @@ func (c *counter) next() {
 			c.plain = append(c.plain, b)
 		}
 	}
-	c.add(b, "/v1/receipts", sum(b.Items), fiscal)
+	c.add(b, receipts, sum(b.Items), fiscal)
 }
 
 func (c *counter) pick() body { return c.sales[c.dice.IntN(len(c.sales))] }
@@ -197,14 +200,14 @@ func (c *counter) refund(b body) {
 		way = "cash"
 	}
 	b.Payments = map[string]string{way: manat(sum(b.Items))}
-	c.add(b, "/v1/receipts", sum(b.Items), true)
+	c.add(b, receipts, sum(b.Items), true)
 }
 
 // cancel takes back one of the last three sales: it must be of the same shift.
 func (c *counter) cancel(b body) {
 	sale := c.take(3)
 	b.Kind, b.Parent = "cancel", map[string]string{"id": sale.ID}
-	c.add(b, "/v1/receipts", sum(sale.Items), true)
+	c.add(b, receipts, sum(sale.Items), true)
 }
 
 // take gives one of the last few plain sales, which nobody else gets.

@@ -17,7 +17,8 @@ type PowercutOptions struct {
 	Programs
 	Seed        uint64
 	Cuts, Tills int
-	FS, Edition string
+	FS          string
+	Models      []Model
 	Control     bool // the journal does not sync: receipts must get lost
 	Dir         string
 	Week        [][]byte
@@ -71,7 +72,7 @@ func Powercut(ctx context.Context, o PowercutOptions) (r PowercutResult, err err
 	if err != nil {
 		return r, err
 	}
-	s, err := newShop(o.Programs, d.mount, filepath.Join(o.Dir, "logs"), o.Edition, plan.Tills)
+	s, err := newShop(o.Programs, d.mount, filepath.Join(o.Dir, "logs"), o.Models, plan.Tills)
 	if err != nil {
 		return r, errors.Join(err, d.off())
 	}
@@ -118,7 +119,7 @@ func Powercut(ctx context.Context, o PowercutOptions) (r PowercutResult, err err
 		r.Took = time.Since(began)
 		return r, nil
 	}
-	found, err := s.afterCuts(ctx, o.Edition == "classic", people)
+	found, err := s.afterCuts(ctx, people)
 	if err != nil {
 		return r, err
 	}
@@ -196,7 +197,7 @@ func (s *shop) missing(ctx context.Context, counts []int) (gone []string, err er
 }
 
 // afterCuts lets everything settle, and gathers what the referee wants to see.
-func (s *shop) afterCuts(ctx context.Context, classic bool, people []*staff) (Case, error) {
+func (s *shop) afterCuts(ctx context.Context, people []*staff) (Case, error) {
 	working, home := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	for _, p := range people {
@@ -208,5 +209,5 @@ func (s *shop) afterCuts(ctx context.Context, classic bool, people []*staff) (Ca
 	if err != nil {
 		return Case{}, err
 	}
-	return s.evidence(ctx, classic, people)
+	return s.evidence(ctx, people)
 }

@@ -10,7 +10,6 @@ import (
 
 // Case is everything that the referee looks at.
 type Case struct {
-	Classic bool // the edition; otherwise every kind but a few has a key
 	Shops   []Evidence
 	Journal Journal
 	Other   []string // what else went wrong: answers, programs that ended or broke
@@ -19,6 +18,7 @@ type Case struct {
 // Evidence is what there is of one till and its register.
 type Evidence struct {
 	Terminal, Serial string
+	Model            Model
 	Told             []Told            // in the till's order
 	Unsure           []string          // ids that were posted and never told yes
 	API              map[string]Stored // by id
@@ -75,14 +75,6 @@ var made = map[string]simulator.Kind{
 	"credit_payment": simulator.CreditPay, "correction": simulator.Correction, "deposit": simulator.Deposit, "withdrawal": simulator.Withdraw,
 }
 
-// keyless are the kinds that no edition has a key for (protocol page, 8): only
-// there may the newer edition leave a question to a person.
-var keyless = []string{"cancel", "credit_payment", "correction"}
-
-// unnamed are the kinds for which the older edition's answer has no fiscal id
-// (protocol page, 5.3 and 6.2).
-var unnamed = []string{"cancel", "deposit", "withdrawal"}
-
 // Judge holds what tills were told against the agent's word, its journal and the
 // registers' ledgers.
 func Judge(c Case) (v Verdict) {
@@ -90,13 +82,13 @@ func Judge(c Case) (v Verdict) {
 		v.say(Wrong, "", "%s", text)
 	}
 	for _, e := range c.Shops {
-		v.shop(c, e)
+		v.shop(e)
 	}
 	v.journal(c)
 	return v
 }
 
-func (v *Verdict) shop(c Case, e Evidence) {
+func (v *Verdict) shop(e Evidence) {
 	docs := map[string][]simulator.Document{}
 	for _, d := range e.Ledger {
 		docs[TagOf(d)] = append(docs[TagOf(d)], d)
@@ -114,7 +106,7 @@ func (v *Verdict) shop(c Case, e Evidence) {
 	for _, t := range e.Told {
 		known[t.ID] = true
 		v.Told++
-		v.receipt(c, e, t, docs)
+		v.receipt(e, t, docs)
 	}
 	for _, d := range e.Ledger {
 		if !known[TagOf(d)] {
@@ -130,15 +122,19 @@ func (v *Verdict) shop(c Case, e Evidence) {
 }
 
 // receipt judges one that a till was told yes for.
-func (v *Verdict) receipt(c Case, e Evidence, t Told, docs map[string][]simulator.Document) {
+func (v *Verdict) receipt(e Evidence, t Told, docs map[string][]simulator.Document) {
 	paper := docs[t.ID]
 	s, there := e.API[t.ID]
 	asked := e.Asked[t.ID]
 	if len(asked) > 0 {
 		v.Asked++
-		cannotTell := c.Classic || slices.Contains(keyless, t.Kind) || asked[0].Attempts > 0 && shiftsAround(e, t, docs) > 1
-		if !cannotTell || !c.Classic && asked[0].Code == "rung_up_by_hand" {
-			v.say(Unsettled, t.ID, "%s: a %s in the newer edition, and a person was asked without need: %s: %s", t.ID, t.Kind, asked[0].Code, asked[0].Text)
+		changed := shiftsAround(e, t, docs) > 1
+		cannotTell := !e.Model.tells(t.Kind) || asked[0].Attempts > 0 && changed
+		if asked[0].Code == "rung_up_by_hand" {
+			cannotTell = e.Model.miscounts(changed)
+		}
+		if !cannotTell {
+			v.say(Unsettled, t.ID, "%s: a %s at %s, and a person was asked without need: %s: %s", t.ID, t.Kind, e.Model, asked[0].Code, asked[0].Text)
 		}
 	}
 	if len(paper) > 1 {
@@ -156,7 +152,7 @@ func (v *Verdict) receipt(c Case, e Evidence, t Told, docs map[string][]simulato
 			v.say(Lost, t.ID, "%s: the agent says fiscal, document %q of %s, and the register has none", t.ID, s.Document.FiscalID, s.Document.Serial)
 			return
 		}
-		v.document(c, e, t, s, paper[0], docs)
+		v.document(e, t, s, paper[0], docs)
 		return
 	case "non_fiscal":
 		v.NonFiscal++
@@ -225,8 +221,8 @@ func (v *Verdict) heard(t Told, s Stored) {
 }
 
 // document compares a fiscal receipt with its document.
-func (v *Verdict) document(c Case, e Evidence, t Told, s Stored, d simulator.Document, docs map[string][]simulator.Document) {
-	nameless := c.Classic && slices.Contains(unnamed, t.Kind) && s.Document.FiscalID == ""
+func (v *Verdict) document(e Evidence, t Told, s Stored, d simulator.Document, docs map[string][]simulator.Document) {
+	nameless := e.Model.leavesUnnamed(t.Kind) && s.Document.FiscalID == ""
 	if s.Document.FiscalID != d.FiscalID && !nameless {
 		v.say(Wrong, t.ID, "%s: the agent says document %q, the register has %s", t.ID, s.Document.FiscalID, paper(d))
 	}

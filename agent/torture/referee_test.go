@@ -10,7 +10,7 @@ import (
 // sound is a case in which every promise was kept: three sales, a refund of the
 // first one, a receipt that is kept here only.
 func sound() Case {
-	e := Evidence{Terminal: "till-1", Serial: "K", API: map[string]Stored{}, Asked: map[string][]Asked{}}
+	e := Evidence{Terminal: "till-1", Serial: "K", Model: AzSmart, API: map[string]Stored{}, Asked: map[string][]Asked{}}
 	c := Case{}
 	add := func(id, kind, parent string, fiscal bool) {
 		n := int64(len(e.Ledger) + 1)
@@ -151,6 +151,58 @@ func TestReferee_AKeyNeedNotBeKnownInTheNextShift(t *testing.T) {
 	c.Shops[0].Ledger[3].Shift = 2
 	if v := Judge(c); len(v.Violations) > 0 {
 		t.Errorf("%+v", v)
+	}
+}
+
+func TestReferee_KnowsWhatEachModelCanTell(t *testing.T) {
+	for _, x := range []struct {
+		model      Model
+		kind, code string
+		nextShift  bool
+		needless   int
+	}{
+		{AzSmart, "sale", "", false, 1},
+		{AzSmart, "cancel", "", false, 0},
+		{Classic, "sale", "", false, 0},
+		{Classic, "sale", "rung_up_by_hand", false, 0},
+		{Omnitech, "sale", "", false, 1},
+		{Omnitech, "cancel", "", false, 0},
+		{Omnitech, "cancel", "rung_up_by_hand", false, 1},
+		{Caspos, "cancel", "", false, 1},
+		{Caspos, "sale", "rung_up_by_hand", false, 1},
+		{Caspos, "sale", "rung_up_by_hand", true, 0},
+	} {
+		c := sound()
+		e := &c.Shops[0]
+		e.Model, e.Told[1].Kind, e.Ledger[1].Kind = x.model, x.kind, made[x.kind]
+		e.Asked["b"] = []Asked{{ID: "b", Kind: x.kind, Code: x.code, Attempts: 1}}
+		if x.nextShift {
+			e.Ledger[3].Shift = 2
+		}
+		if v := Judge(c); v.Count(Unsettled) != x.needless {
+			t.Errorf("%+v: %+v", x, v.Violations)
+		}
+	}
+}
+
+// Omnitech's cash and rollbacks carry no cashier.
+func TestSign_KnowsByAmountAndParent(t *testing.T) {
+	orders := []Order{
+		{ID: "k1-1", Kind: "deposit", Path: "/v1/cash/deposit", Total: 10000}, {ID: "k1-2", Kind: "sale", Path: receipts, Total: 10001},
+		{ID: "k1-3", Kind: "deposit", Path: "/v1/cash/deposit", Total: 10001}, {ID: "k1-4", Kind: "cancel", Path: receipts, Parent: "k1-2", Total: 10001},
+	}
+	ledger := []simulator.Document{
+		{Kind: simulator.Deposit, Amount: 10000, FiscalID: "a"},
+		{Kind: simulator.Sale, Amount: 10001, FiscalID: "b", Client: simulator.Client{Cashier: "Aysel k1-2"}},
+		{Kind: simulator.Rollback, Amount: 10001, FiscalID: "c", Parent: "b"},
+		{Kind: simulator.Deposit, Amount: 10001, FiscalID: "d"},
+		{Kind: simulator.Deposit, Amount: 10002, FiscalID: "e"},
+		{Kind: simulator.Rollback, Amount: 10001, FiscalID: "f", Parent: "unknown"},
+	}
+	for n, want := range []string{"k1-1", "k1-2", "k1-4", "k1-3", "", ""} {
+		if got := TagOf(sign(ledger, orders)[n]); got != want {
+			t.Errorf("document %d is %q's, want %q", n+1, got, want)
+		}
 	}
 }
 

@@ -14,15 +14,14 @@ import (
 	"ekassa/agent/register/simulator"
 )
 
-// merchant signs for every register here.
-const merchant = "00112233445566778899aabbccddeeff"
-
 // kassa is a simulated register in a process of its own, with its ledger on the
 // disk, and what is needed to put another one in its place.
 type kassa struct {
-	program, edition, listen, serial string
-	state, stranger                  string // ledgers: its own, and that of the other device
-	log                              string
+	model                   Model
+	program, listen, serial string
+	state, stranger         string // ledgers: its own, and that of the other device
+	log                     string
+	orders                  []Order // of its till
 
 	mu sync.Mutex // who kills it starts it again
 	p  *process
@@ -30,8 +29,8 @@ type kassa struct {
 
 // run starts the register; the caller holds mu or is alone.
 func (k *kassa) run(state, serial string) (err error) {
-	k.p, err = start(k.log, k.program, "azsmart", "--listen", k.listen, "--merchant-id", merchant,
-		"--serial", serial, "--edition", k.edition, "--state", state)
+	args := []string{k.program, k.model.Driver, "--listen", k.listen, "--serial", serial, "--state", state}
+	k.p, err = start(k.log, append(args, k.model.flags()...)...)
 	return err
 }
 
@@ -117,7 +116,8 @@ func (k *kassa) once(ctx context.Context, method, path string, payload []byte, o
 func (k *kassa) ledger(ctx context.Context) (list []simulator.Document, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
-	return list, k.control(ctx, http.MethodGet, "/sim/ledger", nil, &list)
+	err = k.control(ctx, http.MethodGet, "/sim/ledger", nil, &list)
+	return sign(list, k.orders), err
 }
 
 // heal takes every fault away and loads paper.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -42,8 +43,9 @@ func newHost() string {
 	return fmt.Sprintf("127.%d.%d.%d", 1+pid>>8&0x7f, pid&0xff, n)
 }
 
-// newShop lays everything out under two folders, and starts nothing.
-func newShop(programs Programs, data, logs, edition string, orders [][]Order) (*shop, error) {
+// newShop lays everything out under two folders, and starts nothing. Tills take
+// turns with the models.
+func newShop(programs Programs, data, logs string, models []Model, orders [][]Order) (*shop, error) {
 	s := &shop{programs: programs, data: data, logs: logs, listen: newHost() + ":8787"}
 	if err := errors.Join(os.MkdirAll(s.agentDir(), 0o700), os.MkdirAll(logs, 0o700)); err != nil {
 		return nil, err
@@ -57,15 +59,15 @@ func newShop(programs Programs, data, logs, edition string, orders [][]Order) (*
 			return nil, err
 		}
 		k := &kassa{
-			program: programs.Sim, edition: edition, serial: serial, listen: newHost() + ":8008",
+			model: models[n%len(models)], orders: list,
+			program: programs.Sim, serial: serial, listen: newHost() + ":8008",
 			state: filepath.Join(data, serial+".jsonl"), stranger: filepath.Join(data, serial+"-other.jsonl"), log: filepath.Join(logs, serial+".log"),
 		}
 		s.kassas = append(s.kassas, k)
 		s.tills = append(s.tills, newTill(terminal, "http://"+s.listen, secret, list))
-		registers = append(registers, map[string]any{
-			"id": fmt.Sprintf("kassa-%d", n+1), "driver": "azsmart", "address": k.listen, "serial": serial,
-			"merchant_id": merchant, "terminal": terminal, "mode": "active",
-		})
+		r := k.model.settings()
+		maps.Copy(r, map[string]any{"id": fmt.Sprintf("kassa-%d", n+1), "address": k.listen, "serial": serial, "terminal": terminal, "mode": "active"})
+		registers = append(registers, r)
 		terminals = append(terminals, map[string]any{"id": terminal, "name": terminal})
 	}
 	config, err := json.MarshalIndent(map[string]any{ // JSON is YAML

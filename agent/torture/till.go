@@ -272,7 +272,7 @@ func (t *till) cash(all bool) (ids []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for n := range t.told {
-		if o := &t.told[n].Order; o.Path != "/v1/receipts" && (all || !t.closed[o.ID]) {
+		if o := &t.told[n].Order; o.Path != receipts && (all || !t.closed[o.ID]) {
 			ids = append(ids, o.ID)
 		}
 	}

@@ -96,7 +96,7 @@ func newTools() (tools, error) {
 func chaos() *cobra.Command {
 	o := torture.ChaosOptions{}
 	var kills, faults, minutes int
-	var week, keep string
+	var week, keep, driver, edition string
 	var production bool
 	cmd := &cobra.Command{
 		Use:   "chaos",
@@ -106,11 +106,11 @@ func chaos() *cobra.Command {
 			"doubled, out of order, left unsettled, or contradicts itself.\n\n" +
 			"The same seed makes the same receipts and the same troubles, each at the same number of receipts\n" +
 			"told yes. Which byte is under way at that moment is up to the machine, so two runs of a seed differ.",
-		Example: "  scripts/chaos --seed 1 --receipts 5000 --tills 4 --edition classic",
+		Example: "  scripts/chaos --seed 1 --receipts 5000 --tills 4\n  scripts/chaos --driver azsmart --edition classic",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if o.Edition != "new" && o.Edition != "classic" {
-				return fmt.Errorf("edition is %q: use new or classic", o.Edition)
+			if o.Models, err = torture.ModelsOf(driver, edition); err != nil {
+				return err
 			}
 			t, err := newTools()
 			if err != nil {
@@ -150,7 +150,8 @@ func chaos() *cobra.Command {
 	f.Uint64Var(&o.Seed, "seed", 1, "of the plan")
 	f.IntVar(&o.Size.Receipts, "receipts", 5000, "how many, of all tills together")
 	f.IntVar(&o.Size.Tills, "tills", 4, "each with a register of its own")
-	f.StringVar(&o.Edition, "edition", "new", "of the register's protocol: new or classic")
+	f.StringVar(&driver, "driver", "mixed", "of the registers: azsmart, omnitech, caspos, or mixed, where tills take turns with all of them")
+	f.StringVar(&edition, "edition", "new", "of AzSmart's protocol where --driver is azsmart: new or classic")
 	f.IntVar(&kills, "kills", -1, "how many times something is killed (default: one for 90 receipts)")
 	f.IntVar(&faults, "faults", -1, "how many faults (default: one for 16 receipts)")
 	f.IntVar(&minutes, "minutes", 0, "stop selling then, whatever is left")
@@ -163,7 +164,7 @@ func chaos() *cobra.Command {
 func powercut() *cobra.Command {
 	o := torture.PowercutOptions{}
 	var control bool
-	var week string
+	var week, driver, edition string
 	cmd := &cobra.Command{
 		Use:   "powercut",
 		Short: "Cut the power of the disk under agent and register, again and again",
@@ -175,6 +176,9 @@ func powercut() *cobra.Command {
 		Example: "  scripts/powercut --cuts 30\n  scripts/powercut --cuts 10 --control",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Models, err = torture.ModelsOf(driver, edition); err != nil {
+				return err
+			}
 			t, err := newTools()
 			if err != nil {
 				return err
@@ -205,7 +209,8 @@ func powercut() *cobra.Command {
 	f.IntVar(&o.Cuts, "cuts", 30, "how many")
 	f.IntVar(&o.Tills, "tills", 2, "each with a register of its own")
 	f.StringVar(&o.FS, "fs", "ext4", "file system: ext4 or xfs")
-	f.StringVar(&o.Edition, "edition", "new", "of the register's protocol: new or classic")
+	f.StringVar(&driver, "driver", "azsmart", "of the registers: azsmart, omnitech, caspos or mixed")
+	f.StringVar(&edition, "edition", "new", "of AzSmart's protocol: new or classic")
 	f.BoolVar(&control, "control", false, "without syncing the journal: must lose receipts")
 	f.StringVar(&week, "week", "agent/testdata/week.jsonl", "receipts to sell")
 	return cmd

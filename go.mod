@@ -3,10 +3,12 @@ module ekassa
 go 1.26.0
 
 require (
+	github.com/coreos/go-systemd/v22 v22.7.0 // tells systemd that we are ready and alive
 	github.com/goccy/go-yaml v1.19.2 // agent.yaml: alive, strict, keeps numbers as text
 	github.com/gofrs/flock v0.13.2 // one agent per journal, on every system
 	github.com/google/uuid v1.6.0 // a document's key as Caspos wants it
 	github.com/grandcat/zeroconf v1.0.0 // mDNS; the customer's choice
+	github.com/kardianos/service v1.3.0 // install, start, stop on Linux and Windows; the customer's choice
 	github.com/mattn/go-sqlite3 v1.14.53 // the journal; the customer's choice
 	github.com/miekg/dns v1.1.73 // newer than zeroconf asks for
 	github.com/pb33f/libopenapi v0.41.8 // tests: reads the API document

@@ -39,6 +39,8 @@ type Options struct {
 	Look    Look              // how long discovery listens and rests; zero: discovery's own times
 	Ready   func(addr string) // called when tills are served
 
+	Watchdog Watchdog // fed while the program lives
+
 	Reload <-chan wire.Settings // those of agent.yaml, whenever a person has changed them; nil: never
 	Grace  time.Duration        // how long pushed settings have to prove themselves; 0: two minutes
 
@@ -131,6 +133,10 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 				}
 			}
 		}
+	})
+	parts.Go(func() error {
+		o.Watchdog.watch(ctx, j, shop, o.Log)
+		return nil
 	})
 	parts.Go(func() error {
 		j.Upkeep(ctx, func(err error) { o.Log.Warn("the journal's weekly inspection failed and is tried again", "error", err) })

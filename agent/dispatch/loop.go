@@ -106,6 +106,7 @@ type Loop struct {
 	asks    chan *ask
 	ended   chan struct{}
 	changed chan struct{} // the setup did
+	pulse   pulse
 
 	mu     sync.Mutex
 	setup  Setup
@@ -186,7 +187,9 @@ func (l *Loop) Run(ctx context.Context) error {
 		return err
 	}
 	l.began, l.lost, l.absent = l.now(), l.now(), true
+	defer l.pulse.rest()
 	for ctx.Err() == nil {
+		l.pulse.work()
 		rest, err := l.turn(calls)
 		if err == nil && l.broken == nil {
 			l.wait(ctx, calls, rest, pulse)
@@ -249,6 +252,7 @@ func (l *Loop) wait(ctx, calls context.Context, rest time.Duration, pulse <-chan
 	if l.failures > 0 {
 		pulse = nil
 	}
+	l.pulse.rest()
 	select {
 	case <-ctx.Done():
 	case <-timer:
@@ -256,6 +260,7 @@ func (l *Loop) wait(ctx, calls context.Context, rest time.Duration, pulse <-chan
 	case <-l.changed:
 		l.renew()
 	case a := <-l.asks:
+		l.pulse.work()
 		a.answer(calls, l)
 	}
 }

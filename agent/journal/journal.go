@@ -352,6 +352,10 @@ func (j *Journal) Done() <-chan struct{} { return j.writer.failed }
 // Health is nil while the journal takes writes.
 func (j *Journal) Health() error { return j.writer.health() }
 
+// Alive returns once the writer has taken part in a commit that changes nothing;
+// an error means that it cannot. A card may stall for seconds.
+func (j *Journal) Alive() error { return j.writer.do(func(*tx) error { return nil }) }
+
 // Close finishes what was begun and closes the file.
 func (j *Journal) Close() error {
 	var err error

@@ -56,6 +56,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(services()...)
 	root.AddCommand(run(), discover(), check(), doctor(), tokens(), backup(), restore())
 	return root
 }
@@ -86,7 +87,8 @@ func run() *cobra.Command {
 		log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 		o := patience()
 		o.Version, o.Log, o.Reload = version, log, reloads(cmd.Context(), cmd.Flag("config").Value.String(), log)
-		return agent.Run(cmd.Context(), cfg, o)
+		tell(&o)
+		return serve(cmd.Context(), func(ctx context.Context) error { return agent.Run(ctx, cfg, o) })
 	})
 }
 

@@ -14,7 +14,29 @@ import (
 // windows are how far before and after the attempt the history is asked for: the
 // page's five minutes first, and then as far as a device's clock may be out by a
 // wrong zone.
-var windows = []time.Duration{5 * time.Minute, 5 * time.Hour}
+var windows = []time.Duration{5 * time.Minute, wrongZone}
+
+const wrongZone = 5 * time.Hour
+
+// span is a part of the history.
+type span struct{ from, to time.Time }
+
+// spans are where in the history a document may be: so far around the attempt by
+// our clock, and, since that may be wrong by years, in the register's shift of the
+// attempt by the register's, beginning so long before it.
+func (d *Driver) spans(sent order, around []time.Duration, before time.Duration) (all []span, err error) {
+	prepared, err := time.Parse(time.RFC3339, sent.Prepared)
+	if err != nil {
+		return nil, fmt.Errorf("read when the request was prepared: %w", err)
+	}
+	for _, w := range around {
+		all = append(all, span{prepared.Add(-w), d.cfg.Now().Add(w)})
+	}
+	if opened, err := time.Parse(time.RFC3339, sent.Opened); err == nil { // a register may not tell it
+		all = append(all, span{opened.Add(-wrongZone - before), opened.Add(register.MaxShift + wrongZone)})
+	}
+	return all, nil
+}
 
 // orderOf reads a stored request.
 func orderOf(r register.Request) (o order, err error) {
@@ -69,11 +91,11 @@ func (d *Driver) Lookup(ctx context.Context, r register.Request) register.Eviden
 	case !ok || now < after:
 		return cannotTell(text, errors.New("the register's last number is none that it can have"))
 	case now == after && d.taken(r.Key):
-		return d.search(ctx, r, sent, text, windows)
+		return d.search(ctx, r, sent, text, windows, 0)
 	case now == after:
 		return register.Evidence{Found: register.NotFound, Text: text}
 	}
-	return d.search(ctx, r, sent, text, windows)
+	return d.search(ctx, r, sent, text, windows, 0)
 }
 
 // taken says whether the register answered that the work was done before: its
@@ -86,22 +108,23 @@ func (d *Driver) taken(key string) bool {
 
 // before looks for what an earlier attempt of the same receipt may have become
 // after it was found not to be made: the number that this attempt stands on was
-// read later still, and would have that document under it.
+// read later still, and would have that document under it. It may be of the shift
+// before.
 func (d *Driver) before(ctx context.Context, r register.Request, sent order) (e register.Evidence, ok bool) {
-	e = d.search(ctx, r, sent, "before it was sent again", []time.Duration{time.Hour})
+	e = d.search(ctx, r, sent, "before it was sent again", []time.Duration{time.Hour}, register.MaxShift)
 	return e, e.Found == register.DocumentMade || errors.Is(e.Err, errNotListed)
 }
 
 var errNotListed = errors.New("the history does not have ours, although the number has moved or the register says that it was taken back already")
 
 // search looks for our int_ref in the history (17).
-func (d *Driver) search(ctx context.Context, r register.Request, sent order, text string, windows []time.Duration) register.Evidence {
-	prepared, err := time.Parse(time.RFC3339, sent.Prepared)
+func (d *Driver) search(ctx context.Context, r register.Request, sent order, text string, around []time.Duration, before time.Duration) register.Evidence {
+	spans, err := d.spans(sent, around, before)
 	if err != nil {
-		return cannotTell(text, fmt.Errorf("read when the request was prepared: %w", err))
+		return cannotTell(text, err)
 	}
-	for _, w := range windows {
-		a, err := d.ask(ctx, "history", between(opHistory, prepared.Add(-w), d.cfg.Now().Add(w), d.cfg.Zone))
+	for _, s := range spans {
+		a, err := d.ask(ctx, "history", between(opHistory, s.from, s.to, d.cfg.Zone))
 		if err != nil {
 			return cannotTell(text+"; history", err)
 		}

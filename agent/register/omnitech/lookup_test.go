@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
@@ -99,6 +100,55 @@ func TestSend_AFurtherAttemptLooksFirst(t *testing.T) {
 		j.Again = true
 		if o := d.Send(t.Context(), prepared(t, d, j)); o.Verdict != c.want || len(f.of(opSale)) != c.sales {
 			t.Errorf("%s: %+v, %d sales", c.history, o, len(f.of(opSale)))
+		}
+	}
+}
+
+// A clock of ours that is wrong by years hides nothing: the history is also asked
+// for by the register's own clock. So it is for an earlier attempt that was made
+// hours ago, or in the shift before.
+func TestHistory_IsAskedForByTheRegistersClock(t *testing.T) {
+	opened := noon.Add(-20 * time.Hour)
+	ours := row("70001", 1, 1, madeID, 28)
+	for _, c := range []struct {
+		name           string
+		prepared, now  time.Time
+		made           time.Time
+		found, inAgain bool
+	}{
+		{"right", noon, noon, noon, true, true},
+		{"prepared a year ahead", noon.AddDate(1, 0, 0), noon, noon, true, true},
+		{"asked a year ahead", noon, noon.AddDate(1, 0, 0), noon, true, true},
+		{"prepared in 1970", time.Unix(0, 0), noon, noon, true, true},
+		{"in 1970", time.Unix(0, 0), time.Unix(60, 0), noon, true, true},
+		{"made when the shift had just begun", noon, noon, opened.Add(time.Minute), true, true},
+		{"made in the shift before", noon, noon, opened.Add(-20 * time.Hour), false, true},
+	} {
+		f := newFake(t)
+		clock := c.prepared
+		d := f.driver(func(x *Config) { x.Now = func() time.Time { return clock } })
+		f.says(opGetInfo, strings.Replace(info, `"last_doc_number":27`, `"last_doc_number":28`, 1))
+		f.does(opHistory, func(int) string {
+			asked := f.of(opHistory)
+			last := asked[len(asked)-1].body
+			made := c.made.In(baku).Format(wallTime)
+			if made < last["date_start"].(string) || made > last["date_end"].(string) {
+				return `{"message":"success","transactions":[]}`
+			}
+			return `{"message":"success","transactions":[` + ours + `]}`
+		})
+		j := job(sold(), nil)
+		j.Baseline.Shift.OpenedAt = opened
+		j.Again = true
+		q := prepared(t, d, j)
+		clock = c.now
+		if e := d.Lookup(t.Context(), q); (e.Found == register.DocumentMade) != c.found {
+			t.Errorf("%s: looked up: %+v", c.name, e)
+		}
+		f.says(opSale, success)
+		d.Send(t.Context(), q)
+		if sent := len(f.of(opSale)) > 0; sent == c.inAgain {
+			t.Errorf("%s: a further attempt was sent: %t", c.name, sent)
 		}
 	}
 }

@@ -51,6 +51,9 @@ func (d *Driver) Prepare(job register.Job) (register.Request, error) {
 	o := order{
 		After: job.Baseline.Last, Again: job.Again, Prepared: d.cfg.Now().UTC().Format(time.RFC3339), Request: envelope{r},
 	}
+	if opened := job.Baseline.Shift.OpenedAt; !opened.IsZero() {
+		o.Opened = opened.UTC().Format(time.RFC3339)
+	}
 	return register.Request{Route: route, Key: job.Key, Body: encode(o)}, nil
 }
 

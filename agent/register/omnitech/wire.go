@@ -98,9 +98,10 @@ type parameters struct {
 // order is a document as it is stored: what goes out but for the access token,
 // and what its outcome is asked by.
 type order struct {
-	After    string   `json:"after,omitempty"` // the token's last number before it
-	Again    bool     `json:"again,omitempty"` // it was sent before, and was found not to be made
-	Prepared string   `json:"prepared"`        // when, RFC 3339: where to look in the history
+	After    string   `json:"after,omitempty"`  // the token's last number before it
+	Again    bool     `json:"again,omitempty"`  // it was sent before, and was found not to be made
+	Prepared string   `json:"prepared"`         // when, RFC 3339: where to look in the history
+	Opened   string   `json:"opened,omitempty"` // the shift, RFC 3339, by the register's own clock
 	Request  envelope `json:"request"`
 }
 

@@ -59,7 +59,7 @@ var mayImport = map[string][]string{
 	// would hide that driver's mistakes.
 	"agent/register/simulator": {},
 	// The parts know the nouns and never each other.
-	"agent/journal":   {"agent/receipt", "agent/register"},
+	"agent/journal":   {"agent/durable", "agent/receipt", "agent/register"},
 	"agent/dispatch":  {"agent/crash", "agent/receipt", "agent/register"},
 	"agent/crash":     {}, // does nothing in what is shipped
 	"agent/discovery": {},

@@ -33,6 +33,7 @@ import (
 	"github.com/gofrs/flock"
 	_ "github.com/mattn/go-sqlite3" // this package is its only door
 
+	"ekassa/agent/durable"
 	"ekassa/agent/receipt"
 )
 
@@ -414,14 +415,8 @@ func mark(path, text string) error {
 	return syncFolder(path)
 }
 
-// syncFolder makes a file's name as durable as its content.
-func syncFolder(path string) error {
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return bare(err)
-	}
-	return errors.Join(folder.Sync(), folder.Close())
-}
+// syncFolder makes what was created, renamed or removed beside a file last.
+func syncFolder(path string) error { return bare(durable.SyncFolder(filepath.Dir(path))) }
 
 // bare drops the path that the caller's message has already.
 func bare(err error) error {

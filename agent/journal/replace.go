@@ -7,9 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
+	"ekassa/agent/durable"
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
 )
@@ -36,7 +36,7 @@ func replace(dir, folder string) error {
 	if err := os.Mkdir(filepath.Join(dir, folder), 0o700); err != nil {
 		return fmt.Errorf("make the folder for the old journal: %w", err)
 	}
-	if err := giveToOwner(dir, next, filepath.Join(dir, folder)); err != nil {
+	if err := durable.GiveToOwner(dir, next, filepath.Join(dir, folder)); err != nil {
 		return fmt.Errorf("give the new journal to the folder's owner: %w", err)
 	}
 	if err := syncFolder(filepath.Join(dir, folder)); err != nil {
@@ -46,23 +46,6 @@ func replace(dir, folder string) error {
 		return fmt.Errorf("note that the journal is being replaced: %w", err)
 	}
 	return finishReplacing(dir)
-}
-
-// giveToOwner gives files that root has made to whom their folder belongs: the
-// agent's own user must be able to use them.
-func giveToOwner(dir string, paths ...string) error {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || os.Geteuid() != 0 {
-		return nil
-	}
-	for _, p := range paths {
-		err = errors.Join(err, os.Chown(p, int(owner.Uid), int(owner.Gid)))
-	}
-	return err
 }
 
 // finishReplacing does what is left to do of it. The new database has no log

@@ -6,8 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 
+	"ekassa/agent/durable"
 	"ekassa/agent/receipt"
 )
 
@@ -44,11 +44,10 @@ type space struct {
 // one, no more than a sixteenth is ballast, nor a quarter kept free.
 func newSpace(dir string, o Options) (*space, error) {
 	s := &space{dir: dir, ballast: o.Ballast, low: o.LowWater, max: o.MaxSize}
-	disk, err := statfs(dir)
+	_, size, err := diskOf(dir)
 	if err != nil {
 		return nil, err
 	}
-	size := int64(disk.Blocks) * int64(disk.Bsize)
 	if s.ballast == 0 {
 		s.ballast = min(defaultBallast, size/16)
 	}
@@ -61,16 +60,16 @@ func newSpace(dir string, o Options) (*space, error) {
 	return s, nil
 }
 
-func statfs(dir string) (disk syscall.Statfs_t, err error) {
-	if err := syscall.Statfs(dir, &disk); err != nil {
-		return disk, fmt.Errorf("read how much room the disk of %s has: %w", dir, err)
+func diskOf(dir string) (free, all int64, err error) {
+	if free, all, err = durable.Room(dir); err != nil {
+		return 0, 0, fmt.Errorf("read how much room the disk of %s has: %w", dir, bare(err))
 	}
-	return disk, nil
+	return free, all, nil
 }
 
 func free(dir string) (int64, error) {
-	disk, err := statfs(dir)
-	return int64(disk.Bavail) * int64(disk.Bsize), err
+	n, _, err := diskOf(dir)
+	return n, err
 }
 
 func (s *space) path() string { return filepath.Join(s.dir, ballastName) }
@@ -138,9 +137,7 @@ func (s *space) refill() error {
 	if err != nil {
 		return fmt.Errorf("make the ballast: %w", bare(err))
 	}
-	if err = syscall.Fallocate(int(f.Fd()), 0, 0, s.ballast); errors.Is(err, syscall.EOPNOTSUPP) {
-		_, err = f.Write(make([]byte, s.ballast))
-	}
+	err = durable.Reserve(f, s.ballast)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("make the ballast: %w", bare(err)), absent(s.path()))
 	}
@@ -153,7 +150,7 @@ func (s *space) refillFirst() error {
 	if err == nil && !r.short {
 		err = s.refill()
 	}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if durable.Full(err) {
 		return nil // somebody was faster; nothing new is accepted
 	}
 	return err

@@ -30,7 +30,9 @@ func (d *Driver) spans(sent order, around []time.Duration, before time.Duration)
 		return nil, fmt.Errorf("read when the request was prepared: %w", err)
 	}
 	for _, w := range around {
-		all = append(all, span{prepared.Add(-w), d.cfg.Now().Add(w)})
+		if s := (span{prepared.Add(-w), d.cfg.Now().Add(w)}); s.to.After(s.from) { // our clock may have been set back
+			all = append(all, s)
+		}
 	}
 	if opened, err := time.Parse(time.RFC3339, sent.Opened); err == nil { // a register may not tell it
 		all = append(all, span{opened.Add(-wrongZone - before), opened.Add(register.MaxShift + wrongZone)})

@@ -132,6 +132,9 @@ func TestHistory_IsAskedForByTheRegistersClock(t *testing.T) {
 			asked := f.of(opHistory)
 			last := asked[len(asked)-1].body
 			made := c.made.In(baku).Format(wallTime)
+			if last["date_end"].(string) < last["date_start"].(string) {
+				return `{"code":304,"message":"date_end is before date_start"}`
+			}
 			if made < last["date_start"].(string) || made > last["date_end"].(string) {
 				return `{"message":"success","transactions":[]}`
 			}

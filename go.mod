@@ -21,13 +21,12 @@ require (
 	golang.org/x/crypto v0.58.0 // argon2id for the console's passwords
 	golang.org/x/net v0.62.0 // newer than zeroconf asks for
 	golang.org/x/sync v0.24.0 // runs the parts and waits for all
+	golang.org/x/sys v0.49.0 // how much room a disk has on Windows
 	golang.org/x/term v0.47.0 // is there a terminal
 	golang.org/x/text v0.43.0 // languages, and names in normal form
 	pgregory.net/rapid v1.3.0 // tests: properties
 	rsc.io/qr v0.2.0 // the QR on the simulated paper
 )
-
-require golang.org/x/sys v0.49.0
 
 require (
 	github.com/bahlo/generic-list-go v0.2.0 // indirect

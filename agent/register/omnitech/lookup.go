@@ -37,6 +37,9 @@ func (d *Driver) spans(sent order, around []time.Duration, before time.Duration)
 	if opened, err := time.Parse(time.RFC3339, sent.Opened); err == nil { // a register may not tell it
 		all = append(all, span{opened.Add(-wrongZone - before), opened.Add(register.MaxShift + wrongZone)})
 	}
+	if len(all) == 0 { // looked for nowhere is not found nowhere
+		return nil, errors.New("our clock was set back, and the register does not tell when its shift began")
+	}
 	return all, nil
 }
 

@@ -104,6 +104,21 @@ func TestSend_AFurtherAttemptLooksFirst(t *testing.T) {
 	}
 }
 
+func TestHistory_LookedForNowhereIsNoProof(t *testing.T) {
+	f := newFake(t)
+	clock := noon
+	d := f.driver(func(x *Config) { x.Now = func() time.Time { return clock } })
+	f.says(opHistory, `{"message":"success","transactions":[]}`)
+	f.says(opSale, success)
+	j := job(sold(), nil) // its shift has no time
+	j.Again = true
+	q := prepared(t, d, j)
+	clock = noon.AddDate(-1, 0, 0)
+	if o := d.Send(t.Context(), q); o.Verdict != register.NotSent || len(f.of(opSale)) > 0 {
+		t.Errorf("%+v, %d sales", o, len(f.of(opSale)))
+	}
+}
+
 // A clock of ours that is wrong by years hides nothing: the history is also asked
 // for by the register's own clock. So it is for an earlier attempt that was made
 // hours ago, or in the shift before.

@@ -83,8 +83,8 @@ type Record struct {
 	Epoch int64           `json:"epoch"` // rises with a new or restored journal
 	Seq   int64           `json:"seq"`   // 1, 2, 3, … without gaps within an epoch
 	Type  string          `json:"type"`
-	Time  time.Time       `json:"time"`
-	Data  json.RawMessage `json:"data"` // by Type: Receipt, Cash, ShiftOpened, ShiftReport, XReport, Alert, Health
+	Time  time.Time       `json:"time"` // when it was written, by the agent's clock
+	Data  json.RawMessage `json:"data"` // by Type, as Body gives it
 }
 
 // The types of records.
@@ -187,12 +187,19 @@ type Difference struct {
 // Alert is something that a person should know.
 type Alert struct {
 	Register string `json:"register,omitempty"`
-	Code     string `json:"code"` // such as shift_old, shift_expired, clock_off, quarantined
+	Code     string `json:"code"` // such as shift_old, shift_expired, clock_off, or one of the Alert constants
 	Detail   string `json:"detail,omitempty"`
 }
 
-// Health is how an agent is, told now and then. It is the one record that a
-// newer one replaces.
+// The alerts that stand in for a record, under its number. Detail says why.
+const (
+	AlertQuarantined = "quarantined" // no broker takes it, or it cannot be read; the agent's journal has it
+	AlertRecordLost  = "record_lost" // it is not in the agent's journal any more
+)
+
+// Health is how an agent is, told now and then while it is connected. It is the
+// one record that a newer one replaces: none is written before the last is
+// acknowledged, so a week offline has none.
 type Health struct {
 	Registers     []RegisterHealth `json:"registers"`
 	Waiting       int              `json:"waiting"`
@@ -280,4 +287,13 @@ type Enrolled struct {
 	Broker      string `json:"broker"`      // mqtts://…
 	Certificate string `json:"certificate"` // PEM
 	Authority   string `json:"authority"`   // PEM: who signs the broker's certificate
+}
+
+// Renewal asks for another certificate before the present one ends: POST
+// /api/v1/renew. The answer is [Enrolled]; both certificates hold until the old
+// one ends.
+type Renewal struct {
+	Agent     string `json:"agent"`
+	Request   string `json:"request"`   // PEM: a signing request with a new key
+	Signature []byte `json:"signature"` // ASN.1 ECDSA by the present certificate's key, of the SHA-256 of Request's bytes
 }

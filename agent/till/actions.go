@@ -225,7 +225,49 @@ func decode(data []byte, v any) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return notJSON
 	}
-	return nil
+	return asError(oddKeys(data))
+}
+
+// oddKeys finds what encoding/json takes and we do not: keys in another case, and
+// keys that are there twice, of which it would take the last.
+func oddKeys(data []byte) (faults receipt.Faults) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	type level struct {
+		seen  map[string]bool // nil: an array
+		value bool            // the next token is one, not a key
+	}
+	var levels []level
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return faults
+		}
+		var in *level
+		if n := len(levels); n > 0 {
+			in = &levels[n-1]
+		}
+		if key, ok := token.(string); ok && in != nil && in.seen != nil && !in.value {
+			switch {
+			case strings.Trim(key, "abcdefghijklmnopqrstuvwxyz_") != "":
+				faults = append(faults, receipt.Fault{Field: clip(key), Code: receipt.CodeUnknown})
+			case in.seen[key]:
+				faults = append(faults, receipt.Fault{Field: key, Code: receipt.CodeTwice})
+			}
+			in.seen[key], in.value = true, true
+			continue
+		}
+		if in != nil {
+			in.value = false
+		}
+		switch token {
+		case json.Delim('{'):
+			levels = append(levels, level{seen: map[string]bool{}})
+		case json.Delim('['):
+			levels = append(levels, level{})
+		case json.Delim('}'), json.Delim(']'):
+			levels = levels[:len(levels)-1]
+		}
+	}
 }
 
 func jsonType(goKind string) string {

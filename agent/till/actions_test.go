@@ -1,7 +1,9 @@
 package till_test
 
 import (
+	"bytes"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,12 +79,15 @@ func TestADecisionNamesEveryFault(t *testing.T) {
 		`[]`:                   " not_json",
 		`{"verdict":"send"} x`: " not_json",
 		`{}`:                   "verdict required who required why required",
-		`{"verdict":"guess","who":" ","why":"x"}`:                             "verdict not_allowed who required",
-		`{"verdict":"was_made","who":"a","why":"b"}`:                          "document required",
-		`{"verdict":"was_made","who":"a","why":"b","document":{}}`:            "document.fiscal_id required",
-		`{"verdict":"send","who":"a","why":"b","document":{"fiscal_id":"x"}}`: "document misplaced",
-		`{"verdict":"send","who":1,"why":"b"}`:                                "who wrong_type",
-		`{"verdict":"send","who":"a","why":"b","when":"now"}`:                 "when unknown_field",
+		`{"verdict":"guess","who":" ","why":"x"}`:                                                 "verdict not_allowed who required",
+		`{"verdict":"was_made","who":"a","why":"b"}`:                                              "document required",
+		`{"verdict":"was_made","who":"a","why":"b","document":{}}`:                                "document.fiscal_id required",
+		`{"verdict":"send","who":"a","why":"b","document":{"fiscal_id":"x"}}`:                     "document misplaced",
+		`{"verdict":"send","who":1,"why":"b"}`:                                                    "who wrong_type",
+		`{"verdict":"send","who":"a","why":"b","when":"now"}`:                                     "when unknown_field",
+		`{"verdict":"send","WHO":"a","who":"b","why":"c"}`:                                        "WHO unknown_field",
+		`{"verdict":"send","who":"a","who":"b","why":"c"}`:                                        "who duplicate_field",
+		`{"verdict":"was_made","who":"a","why":"b","document":{"fiscal_id":"x","fiscal_id":"y"}}`: "fiscal_id duplicate_field",
 	} {
 		a := s.Post("/v1/receipts/a-1/resolve", body).Want(http.StatusUnprocessableEntity)
 		var p struct {
@@ -124,4 +129,63 @@ func TestFiscaliseWaitsForTheDocument(t *testing.T) {
 			t.Errorf("answer: %s", a.Body)
 		}
 	})
+}
+
+// FuzzActions holds that any body of a person's action gets an answer that the
+// document allows, and that a held receipt only moves where a person has said who
+// and why.
+func FuzzActions(f *testing.F) {
+	actions := []string{"receipts/a-1/resolve", "receipts/a-1/withdraw", "receipts/a-1/retry", "receipts/a-1/fiscalise", "receipts/a-1/reprint",
+		"shift/open", "shift/close", "shift/x-report"}
+	for _, body := range []string{
+		"", "{}", "null", "[]", `{"who":"Rəşad","why":"looked"}`, `{"verdict":"send","who":"Rəşad","why":"x"}`, `{"cashier":"Aysel","now":true}`,
+		`{"verdict":"was_made","who":"R","why":"x","document":{"fiscal_id":"BqZ5C1vTk9pX","number":"20"}}`, `{"who":"a","WHO":"b"}`, `{"who":1}`, "{\"who\":\"\xff\"}",
+	} {
+		for n := range actions {
+			f.Add(byte(n), []byte(body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, which byte, body []byte) {
+		s := newShop(t)
+		s.Post("/v1/receipts", sale("a-1")).Want(http.StatusAccepted)
+		s.journal.set("till-1", "a-1", func(x *receipt.Stored) { x.State = receipt.Held })
+		path := "/v1/" + actions[int(which)%len(actions)]
+		if body = bytes.TrimSpace(body); len(body) == 0 { // blanks are no body, whatever the document's reader says
+			body = nil
+		}
+		r := s.Request(http.MethodPost, path, string(body))
+		if len(body) == 0 {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		a := s.Do(r)
+		switch a.Status {
+		case http.StatusOK, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
+		default:
+			t.Errorf("%s %q: status %d", path, body, a.Status)
+		}
+		now, err := s.journal.Get("till-1", "a-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now.State != receipt.Held && (a.Status != http.StatusOK || !strings.Contains(string(body), "who") && !strings.Contains(string(body), `\u00`)) {
+			t.Errorf("%s %q: status %d, and it is %s", path, body, a.Status, now.State)
+		}
+	})
+}
+
+func TestADecisionHasItsBounds(t *testing.T) {
+	s := newShop(t)
+	s.Post("/v1/receipts", sale("a-1")).Want(http.StatusAccepted)
+	s.journal.set("till-1", "a-1", func(x *receipt.Stored) { x.State = receipt.Held })
+	for body, status := range map[string]int{
+		`{"verdict":"send","who":` + strings.Repeat(`[`, 9000) + strings.Repeat(`]`, 9000) + `,"why":"x"}`: http.StatusUnprocessableEntity,
+		strings.Repeat(`{"who":`, 100_000):                                        http.StatusUnprocessableEntity,
+		`{"verdict":"send","who":"` + strings.Repeat("ə", 257) + `","why":"x"}`:   http.StatusUnprocessableEntity,
+		`{"verdict":"send","who":"x","why":"` + strings.Repeat("x", 1<<20) + `"}`: http.StatusRequestEntityTooLarge,
+	} {
+		s.Post("/v1/receipts/a-1/resolve", body).Want(status)
+	}
+	if now, err := s.journal.Get("till-1", "a-1"); err != nil || now.State != receipt.Held {
+		t.Errorf("%+v, %v", now, err)
+	}
 }

@@ -31,6 +31,7 @@ func TestQueries_UseTheirIndex(t *testing.T) {
 		"Get":         {columns + `WHERE r.terminal = ? AND r.id = ?`, "sqlite_autoindex_receipt_1"},
 		"by number":   {columns + `WHERE r.seq = ?`, "INTEGER PRIMARY KEY"},
 		"Changes":     {changesQuery, "INTEGER PRIMARY KEY"},
+		"records":     {recordsQuery, "INTEGER PRIMARY KEY"},
 		"attempt":     {attemptQuery, "PRIMARY KEY (seq=? AND number=?)"},
 	} {
 		arguments := make([]any, strings.Count(c.query, "?"))

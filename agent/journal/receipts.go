@@ -315,12 +315,16 @@ func scan(rows *sql.Rows) (s receipt.Stored, err error) {
 // tell writes the record of what became of a receipt, and remembers to wake
 // the watchers after the commit.
 func (t *tx) tell(s receipt.Stored) error {
-	kind := "receipt"
+	kind := register.RecordReceipt
 	if s.Kind.IsCash() {
-		kind = "cash"
+		kind = register.RecordCash
 	}
-	_, err := t.run(`INSERT INTO record (at, type, receipt, state, reason, detail) VALUES (?, ?, ?, ?, ?, ?)`,
-		millis(t.now), kind, s.Seq, s.State, s.Reason.Code, s.Reason.Detail)
+	var printed any
+	if s.Document != nil {
+		printed = s.Document.Printed
+	}
+	_, err := t.run(`INSERT INTO record (at, type, receipt, state, reason, detail, register, attempts, printed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		millis(t.now), kind, s.Seq, s.State, s.Reason.Code, s.Reason.Detail, s.Register, s.Attempts, printed)
 	t.touched = append(t.touched, touched{s.Terminal, s.ID, s.Register})
 	return err
 }

@@ -187,8 +187,8 @@ func beginEpoch(tx *sql.Tx, cause string, p past, now time.Time, detail string) 
 		WHERE state IN ('waiting', 'held', 'refused')`)
 	run(`UPDATE life SET state = iif(state = 'waiting', 'held', state), reason = ?, reason_detail = trim(reason || ' ' || reason_detail), changed_at = ?
 		WHERE seq IN (SELECT seq FROM doubt)`, register.WhyJournalLost, millis(now))
-	run(`INSERT INTO record (at, type, receipt, state, reason, detail)
-		SELECT ?, iif(r.kind IN (?, ?), 'cash', 'receipt'), seq, l.state, l.reason, l.reason_detail
+	run(`INSERT INTO record (at, type, receipt, state, reason, detail, register, attempts)
+		SELECT ?, iif(r.kind IN (?, ?), 'cash', 'receipt'), seq, l.state, l.reason, l.reason_detail, coalesce(l.register, ''), l.attempts
 		FROM doubt JOIN life l USING (seq) JOIN receipt r USING (seq) ORDER BY seq`,
 		millis(now), receipt.Deposit, receipt.Withdrawal)
 	run(`UPDATE pairing SET foreign_shift = '', foreign_documents = 0`)

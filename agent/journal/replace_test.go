@@ -54,7 +54,7 @@ func TestBackup_IsOfOneMomentWhileTheAgentWrites(t *testing.T) {
 func TestBackup_LeavesTheAgentItsRoom(t *testing.T) {
 	disk := tmpfs(t, "2m")
 	j := open(t, filepath.Join(disk, "data"))
-	for n := range 300 {
+	for n := range 250 {
 		sale(t, j, fmt.Sprint("r", n))
 	}
 	defer stuffing(t, disk, 600<<10)()

@@ -168,7 +168,7 @@ func (s *salvager) copy(t table) error {
 	if err != nil {
 		return err
 	}
-	counted := kind == "INTEGER" && t.name != "epoch" && t.name != "inspection"
+	counted := kind == "INTEGER" && t.name != "epoch" && t.name != "inspection" && t.name != "uplink"
 	next, err := s.read(t, `ORDER BY `+t.key)
 	if !damaged(err) {
 		return err

@@ -45,9 +45,7 @@ func (j *Journal) ShiftOpened(name string, s register.Seen) error {
 		if err != nil {
 			return err
 		}
-		_, err = t.run(`INSERT INTO record (at, type, state, reason, detail) VALUES (?, 'shift_opened', ?, ?, ?)`,
-			millis(t.now), name, s.Name, s.OpenedBy)
-		return err
+		return t.record(register.RecordShiftOpened, name, s.Name, s.OpenedBy)
 	})
 	if err != nil {
 		return fmt.Errorf("note the open shift of %s: %w", name, err)
@@ -172,8 +170,7 @@ const reportsQuery = `SELECT by, at, report, raw FROM report INDEXED BY report_n
 // Alert tells the cloud of something that a person should know.
 func (j *Journal) Alert(name, code, detail string) error {
 	err := j.writer.do(func(t *tx) error {
-		_, err := t.run(`INSERT INTO record (at, type, state, reason, detail) VALUES (?, 'alert', ?, ?, ?)`, millis(t.now), name, code, detail)
-		return err
+		return t.record(register.RecordAlert, name, code, detail)
 	})
 	if err != nil {
 		return fmt.Errorf("note the alert %s of %s: %w", code, name, err)
@@ -199,7 +196,8 @@ func (t *tx) report(r register.Reported) (id int64, err error) {
 	if id, err = result.LastInsertId(); err != nil {
 		return 0, err
 	}
-	record := map[string]string{"x": "x_report", "z": "shift_closed"}[r.Kind]
+	record := map[string]string{"x": register.RecordXReport, "z": register.RecordShiftClosed}[r.Kind]
+	t.touched = append(t.touched, touched{})
 	_, err = t.run(`INSERT INTO record (at, type, report) VALUES (?, ?, ?)`, millis(t.now), record, id)
 	return id, err
 }

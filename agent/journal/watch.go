@@ -11,6 +11,7 @@ type watches struct {
 
 type watch struct {
 	terminal, id, register string
+	all                    bool
 	pulse                  chan struct{}
 }
 
@@ -29,7 +30,8 @@ func (w *watches) add(x *watch) (<-chan struct{}, func()) {
 	}
 }
 
-// touched says what a commit changed. Without an id: any of the terminal's.
+// touched says what a commit changed. Without an id: any of the terminal's;
+// without a terminal: a record that is about none.
 type touched struct{ terminal, id, register string }
 
 func (w *watches) publish(all []touched) {
@@ -49,6 +51,9 @@ func (w *watches) publish(all []touched) {
 }
 
 func (x *watch) wants(t touched) bool {
+	if x.all {
+		return true
+	}
 	if x.register != "" {
 		return t.register == x.register
 	}

@@ -21,21 +21,7 @@ func TestDisk_FullOnesFinishWhatWasAccepted(t *testing.T) {
 	t.Parallel()
 	sim := register(t, simulator.Config{})
 	s := bareShop(t, at(sim.Addr()))
-	disk := filepath.Join(filepath.Dir(s.dir), "disk")
-	if err := os.Mkdir(disk, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=24m", "none", disk).CombinedOutput(); err != nil {
-		t.Fatalf("mount a small tmpfs (this test needs root): %v: %s", err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", disk).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v: %s", err, out)
-		}
-	})
-	s.dir = filepath.Join(disk, "data")
-	s.config["data_dir"] = s.dir
-	s.write()
+	disk := s.moveToSmallDisk()
 	s.token = s.newToken(terminal)
 	p := s.run()
 	c := s.till()
@@ -82,6 +68,28 @@ func TestDisk_FullOnesFinishWhatWasAccepted(t *testing.T) {
 	}
 }
 
+// moveToSmallDisk gives the agent's folder, empty as yet, a small disk of its own.
+func (s *shop) moveToSmallDisk() (disk string) {
+	s.Helper()
+	disk = filepath.Join(filepath.Dir(s.dir), "disk")
+	if err := os.Mkdir(disk, 0o700); err != nil {
+		s.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=24m", "none", disk).CombinedOutput(); err != nil {
+		s.Fatalf("mount a small tmpfs (this test needs root): %v: %s", err, out)
+	}
+	s.Cleanup(func() {
+		if out, err := exec.Command("umount", disk).CombinedOutput(); err != nil {
+			s.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	s.dir = filepath.Join(disk, "data")
+	s.config["data_dir"] = s.dir
+	s.write()
+	return disk
+}
+
+// stuff fills what is left of a disk.
 func stuff(t testing.TB, path string) {
 	t.Helper()
 	f, err := os.Create(path)

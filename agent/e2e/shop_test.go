@@ -372,21 +372,26 @@ func register(t testing.TB, c simulator.Config) *simulator.Simulator {
 type device struct {
 	testing.TB
 	listen, state string
-	edition       simulator.Edition
+	model         model
 	process       *process
 }
 
 func newDevice(t testing.TB, edition simulator.Edition) *device {
 	t.Helper()
-	d := &device{TB: t, listen: newHost() + ":8008", state: filepath.Join(t.TempDir(), "kassa.jsonl"), edition: edition}
+	return newModel(t, model{protocol: simulator.AzSmart, edition: edition})
+}
+
+func newModel(t testing.TB, m model) *device {
+	t.Helper()
+	d := &device{TB: t, listen: newHost() + ":8008", state: filepath.Join(t.TempDir(), "kassa.jsonl"), model: m}
 	d.run()
 	return d
 }
 
 func (d *device) run() {
 	d.Helper()
-	d.process = start(d, simBinary, "azsmart", "--listen", d.listen, "--merchant-id", merchant, "--serial", serial,
-		"--edition", string(d.edition), "--state", d.state)
+	args := []string{string(d.model.protocol), "--listen", d.listen, "--serial", serial, "--state", d.state}
+	d.process = start(d, simBinary, append(args, d.model.flags()...)...)
 	d.process.says(&d.process.out, `(listening) on`)
 }
 

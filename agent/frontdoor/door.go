@@ -94,6 +94,7 @@ const (
 type door struct {
 	Config
 	unsigned throttle
+	pace     pace
 }
 
 // AzSmart gives a handler that answers like an AzSmart register.
@@ -173,6 +174,9 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
 		reply(w, http.StatusMethodNotAllowed, failed(refuse(codeParameter, "only POST is allowed")))
+		return
+	}
+	if d.pace.wait(r.Context()) != nil { // the till is gone
 		return
 	}
 	connection := http.NewResponseController(w)

@@ -109,7 +109,7 @@ func chaos() *cobra.Command {
 		Example: "  scripts/chaos --seed 1 --receipts 5000 --tills 4\n  scripts/chaos --driver azsmart --edition classic",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if o.Models, err = torture.ModelsOf(driver, edition); err != nil {
+			if o.Models, err = modelsOf(cmd, driver, edition); err != nil {
 				return err
 			}
 			t, err := newTools()
@@ -176,7 +176,7 @@ func powercut() *cobra.Command {
 		Example: "  scripts/powercut --cuts 30\n  scripts/powercut --cuts 10 --control",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if o.Models, err = torture.ModelsOf(driver, edition); err != nil {
+			if o.Models, err = modelsOf(cmd, driver, edition); err != nil {
 				return err
 			}
 			t, err := newTools()
@@ -214,6 +214,14 @@ func powercut() *cobra.Command {
 	f.BoolVar(&control, "control", false, "without syncing the journal: must lose receipts")
 	f.StringVar(&week, "week", "agent/testdata/week.jsonl", "receipts to sell")
 	return cmd
+}
+
+// modelsOf reads --driver and --edition.
+func modelsOf(cmd *cobra.Command, driver, edition string) ([]torture.Model, error) {
+	if cmd.Flags().Changed("edition") && driver != torture.AzSmart.Driver {
+		return nil, fmt.Errorf("--edition is given and --driver is %s: only azsmart has editions; use --driver azsmart", driver)
+	}
+	return torture.ModelsOf(driver, edition)
 }
 
 func say(cmd *cobra.Command) func(string) {

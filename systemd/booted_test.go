@@ -1,0 +1,219 @@
+package systemd_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The life of the package in a system that really boots (systemd-nspawn, on a
+// Debian that debootstrap makes): installation, service, kill, hang, power cut
+// of the whole system, upgrade, downgrade, removal. Its steps are in testdata.
+func TestPackage_LivesInABootedSystem(t *testing.T) {
+	root := system(t)
+	old, new := packages(t)
+	put := func(name, from string) {
+		t.Helper()
+		output(t, "install", "-m", "755", from, filepath.Join(root, "root", name))
+	}
+	put("old.deb", filepath.Join(old, "ekassa-agent_1.0.0_amd64.deb"))
+	put("new.deb", filepath.Join(new, "ekassa-agent_1.1.0_amd64.deb"))
+	put("ekassa-sim", filepath.Join(old, "linux-amd64", "ekassa-sim"))
+	for _, name := range []string{"common.sh", "first.sh", "second.sh", "sim.service", "agent.yaml"} {
+		put(name, filepath.Join("testdata", name))
+	}
+
+	first := boot(t, root, "first.sh")
+	first.until(t, "ok selling")
+	time.Sleep(500 * time.Millisecond) // some sales, of which none is looked at: the moment is to be any
+	first.cut(t)
+	boot(t, root, "second.sh").until(t, "ALL DONE")
+}
+
+// system is a fresh copy of a minimal Debian. The first is made once per machine.
+func system(t *testing.T) string {
+	t.Helper()
+	cache, err := filepath.Abs("../.cache")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := filepath.Join(cache, "bookworm")
+	if _, err := os.Stat(base); errors.Is(err, fs.ErrNotExist) {
+		making := base + ".making"
+		if err := os.RemoveAll(making); err != nil {
+			t.Fatal(err)
+		}
+		output(t, "debootstrap", "--variant=minbase", "--include=systemd,systemd-sysv,dbus,passwd,curl,init-system-helpers", "bookworm", making)
+		if err := os.Rename(making, base); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, err := os.MkdirTemp(cache, "booted-") // not below /tmp, which may be memory
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	root := filepath.Join(dir, "root")
+	output(t, "cp", "-a", "--reflink=auto", base, root)
+	if err := os.WriteFile(filepath.Join(root, "etc/systemd/system/steps.service"), []byte(`[Unit]
+After=basic.target
+
+[Service]
+Type=oneshot
+ExecStart=/bin/bash /root/steps.sh
+StandardOutput=file:/root/steps.log
+StandardError=inherit
+TimeoutStartSec=infinity
+ExecStopPost=/bin/systemctl --no-block poweroff
+
+[Install]
+WantedBy=multi-user.target
+`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	output(t, "systemctl", "--root", root, "enable", "steps.service")
+	return root
+}
+
+// packages builds two versions of the package as they are shipped.
+func packages(t *testing.T) (old, new string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, version := range []string{"1.0.0", "1.1.0"} {
+		out := filepath.Join(dir, version)
+		for _, c := range [][]string{{"../scripts/build", "--only", "linux-amd64", "--out", out}, {"../scripts/package", "--only", "amd64", "--from", out}} {
+			cmd := exec.Command(c[0], c[1:]...)
+			cmd.Env = append(os.Environ(), "VERSION="+version)
+			if text, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %v\n%s", c, err, text)
+			}
+		}
+	}
+	return filepath.Join(dir, "1.0.0"), filepath.Join(dir, "1.1.0")
+}
+
+// booted is a system that runs its steps.
+type booted struct {
+	cmd   *exec.Cmd
+	log   string
+	ended chan struct{}
+	err   error // of the command; read after ended
+	out   bytes.Buffer
+}
+
+// boot starts the system with some steps, and ends it with the test.
+func boot(t *testing.T, root, steps string) *booted {
+	t.Helper()
+	log := filepath.Join(root, "root", "steps.log")
+	if err := os.Remove(log); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	output(t, "ln", "-sf", steps, filepath.Join(root, "root", "steps.sh"))
+	b := &booted{log: log, ended: make(chan struct{})}
+	// script gives it the terminal without which it does not boot.
+	b.cmd = exec.Command("script", "-qfec", fmt.Sprintf("systemd-nspawn --quiet --register=no --keep-unit --private-network -D %s -b", root), "/dev/null")
+	b.cmd.Stdout, b.cmd.Stderr = &b.out, &b.out
+	if err := b.cmd.Start(); err != nil {
+		t.Fatalf("boot %s: %v", root, err)
+	}
+	go func() {
+		defer close(b.ended)
+		b.err = b.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		if err := b.kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// until waits for a line of the steps' output.
+func (b *booted) until(t *testing.T, line string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	for {
+		text, err := os.ReadFile(b.log)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
+			if strings.HasPrefix(s.Text(), "FAILED") {
+				t.Fatalf("%s", text)
+			}
+			if s.Text() == line {
+				t.Logf("%s", text)
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("no %q in time:\n%s", line, text)
+		case <-b.ended:
+			text, _ := os.ReadFile(b.log)
+			if strings.Contains(string(text), line+"\n") {
+				return
+			}
+			t.Fatalf("the system ended before %q: %v\n%s\n%s", line, b.err, text, b.out.Bytes())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// cut takes the power away.
+func (b *booted) cut(t *testing.T) {
+	t.Helper()
+	if err := b.kill(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kill ends the system's first process, and with it everything in it at once.
+func (b *booted) kill() error {
+	select {
+	case <-b.ended:
+		return nil
+	default:
+	}
+	pid := fmt.Sprint(b.cmd.Process.Pid) // of script; its child is nspawn, whose child is the system's first
+	for range 2 {
+		child, err := exec.Command("pgrep", "-P", pid).Output()
+		if err != nil {
+			return fmt.Errorf("find the system's first process: below %s: %w", pid, err)
+		}
+		pid = strings.TrimSpace(string(child))
+	}
+	if err := exec.Command("kill", "-9", pid).Run(); err != nil {
+		return fmt.Errorf("kill the system's first process %q: %w", pid, err)
+	}
+	select {
+	case <-b.ended:
+		return nil
+	case <-time.After(20 * time.Second):
+		return errors.New("the system does not end")
+	}
+}
+
+// output runs a command that must succeed.
+func output(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	text, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, text)
+	}
+	return string(text)
+}

@@ -1,0 +1,56 @@
+# The first boot: the package is installed, sells, is killed, hangs, is stopped.
+. /root/common.sh
+
+dpkg -i /root/old.deb >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; die "dpkg -i"; }
+within 20 running || die "not running after the installation"
+[ "$(stat -c '%U %a' /var/lib/ekassa-agent)" = "ekassa-agent 700" ] || die "data folder: $(stat -c '%U %a' /var/lib/ekassa-agent)"
+[ "$(stat -c '%U:%G %a' $config)" = "root:ekassa-agent 640" ] || die "configuration: $(stat -c '%U:%G %a' $config)"
+ok installed, runs as its own user
+
+exposure=$(systemd-analyze security ekassa-agent.service --no-pager | sed -n 's/.*exposure level for [^:]*: \([0-9.]*\).*/\1/p')
+awk -v e="$exposure" 'BEGIN { exit !(e != "" && e <= 2.0) }' || die "exposure $exposure"
+ok "exposure $exposure"
+
+cp /root/sim.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now sim
+cp /root/agent.yaml $config
+systemctl restart ekassa-agent || die "does not start with a register"
+ekassa-agent token add till-1 --config $config | tail -1 >/root/token
+sell first-1 | grep -q '"state":"fiscal"' || die "the first sale: $(state first-1)"
+[ "$(stat -c %U /var/lib/ekassa-agent/tokens.json 2>/dev/null || echo ekassa-agent)" = ekassa-agent ] || die "the tokens are not the agent's"
+ok sold
+
+before=$(main)
+kill -9 "$before"
+within 15 restarted "$before" || die "not back after kill -9"
+fiscal first-1 || die "the receipt is gone after kill -9"
+ok back after kill -9
+
+mkdir -p /run/systemd/system/ekassa-agent.service.d
+printf '[Service]\nWatchdogSec=3\n' >/run/systemd/system/ekassa-agent.service.d/impatient.conf
+systemctl daemon-reload && systemctl restart ekassa-agent
+before=$(main)
+sleep 5
+[ "$(main)" = "$before" ] || die "the watchdog bites an agent that lives"
+kill -STOP "$before"
+within 30 restarted "$before" || die "not back after it hung"
+journalctl --no-pager -u ekassa-agent | grep -q 'Watchdog timeout' || die "it was not the watchdog"
+rm -r /run/systemd/system/ekassa-agent.service.d && systemctl daemon-reload && systemctl restart ekassa-agent
+ok the watchdog restarts what hangs, and only that
+
+sed -i 's/name: Till 1/name: Kassa 1/' $config && systemctl reload ekassa-agent || die "reload"
+within 10 sh -c "journalctl --no-pager -u ekassa-agent | grep -q 'settings applied'" || die "a reload did not take the settings"
+ok settings reloaded
+
+ekassa-agent stop && [ "$(ekassa-agent status)" = stopped ] || die "stop"
+[ "$(systemctl show -p Result --value ekassa-agent)" = success ] || die "it did not stop cleanly"
+ekassa-agent start && within 20 running || die "start"
+ok stopped and started
+
+# From here on the power may go at any moment.
+n=0
+while true; do
+	n=$((n + 1))
+	sell "cut-$n" >/dev/null || continue
+	echo "cut-$n" >>/root/told
+	[ $n != 3 ] || ok selling
+done

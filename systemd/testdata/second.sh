@@ -1,0 +1,45 @@
+# The boot after a power cut: what was told yes is there. Then an upgrade, the way
+# back, and the way out.
+. /root/common.sh
+
+within 30 curl -fsS -o /dev/null "$api/readyz" || die "not back after the power cut"
+count=0
+while read -r id; do
+	within 30 fiscal "$id" || die "$id was told yes, and now: $(state "$id")"
+	count=$((count + 1))
+done </root/told
+[ $count -ge 3 ] || die "only $count sales were told before the cut"
+ok "after a power cut $count of $count sales that were told are fiscal"
+
+for step in new old; do
+	before=$(main)
+	dpkg -i --force-downgrade /root/$step.deb >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; die "$step"; }
+	within 20 restarted "$before" || die "not back with the $step package"
+	ekassa-agent --version | grep -q "$(dpkg-query -W -f '${Version}' ekassa-agent)" || die "$(ekassa-agent --version) with the $step package"
+	grep -q 'Kassa 1' $config || die "the configuration was replaced"
+	fiscal first-1 || die "the receipt is gone with the $step package"
+	sell "with-$step" | grep -q '"state":"fiscal"' || die "no sale with the $step package"
+	ok "the $step package"
+done
+
+dpkg -r ekassa-agent >/dev/null 2>&1 || die "dpkg -r"
+systemctl is-active --quiet ekassa-agent && die "it runs after it was removed"
+dpkg -P ekassa-agent >/dev/null 2>&1 || die "dpkg -P"
+[ -e $config ] && die "the configuration is there after the purge"
+[ -s /var/lib/ekassa-agent/journal.db ] || die "the purge took the journal: $(ls /var/lib/ekassa-agent)"
+ok removed and purged, and the journal is there
+
+dpkg-deb --fsys-tarfile /root/new.deb | tar -xO ./usr/bin/ekassa-agent >/usr/local/bin/ekassa-agent && chmod 755 /usr/local/bin/ekassa-agent
+hash -r
+[ "$(ekassa-agent status)" = "not installed" ] || die "status: $(ekassa-agent status)"
+for n in once again; do
+	ekassa-agent install >/root/install.log 2>&1 || { cat /root/install.log; die "install $n"; }
+	within 20 running || die "not running after install $n"
+done
+ekassa-agent restart && within 20 running || die "restart"
+[ "$(systemctl show -p Type --value ekassa-agent)" = notify ] || die "not our unit"
+ekassa-agent uninstall || die "uninstall"
+[ "$(ekassa-agent status)" = "not installed" ] || die "after uninstall: $(ekassa-agent status)"
+[ -s /var/lib/ekassa-agent/journal.db ] || die "uninstall took the journal"
+ok installed and uninstalled without a package
+echo ALL DONE

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/coreos/go-systemd/v22 v22.7.0 // tells systemd that we are ready and alive
+	github.com/eclipse/paho.mqtt.golang v1.5.1 // MQTT; the customer's choice
 	github.com/goccy/go-yaml v1.19.2 // agent.yaml: alive, strict, keeps numbers as text
 	github.com/gofrs/flock v0.13.2 // one agent per journal, on every system
 	github.com/google/uuid v1.6.0 // a document's key as Caspos wants it
@@ -11,6 +12,7 @@ require (
 	github.com/kardianos/service v1.3.0 // install, start, stop on Linux and Windows; the customer's choice
 	github.com/mattn/go-sqlite3 v1.14.53 // the journal; the customer's choice
 	github.com/miekg/dns v1.1.73 // newer than zeroconf asks for
+	github.com/mochi-mqtt/server/v2 v2.7.9 // a broker in the process
 	github.com/pb33f/libopenapi v0.41.8 // tests: reads the API document
 	github.com/pb33f/libopenapi-validator v0.16.2 // tests: every answer against the API document
 	github.com/prometheus/client_golang v1.25.0 // /metrics
@@ -36,7 +38,11 @@ require (
 	github.com/cenkalti/backoff v2.2.1+incompatible // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/go-openapi/jsonpointer v1.0.2 // indirect
+	github.com/gorilla/websocket v1.5.3 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/pgx/v5 v5.12.0 // indirect
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/pb33f/go-yaml v0.1.1 // indirect
@@ -47,6 +53,8 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
+	github.com/rs/xid v1.4.0 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
 )

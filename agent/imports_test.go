@@ -65,6 +65,7 @@ var mayImport = map[string][]string{
 	"agent/discovery": {},
 	"agent/texts":     {"agent/receipt", "agent/register"}, // it words their codes
 	"agent/token":     {"agent/durable"},
+	"agent/uplink":    {"agent/crash", "agent/receipt", "agent/register", "cloud/wire"},
 	"agent/durable":   {},
 	"agent/till":      {"agent/crash", "agent/receipt", "agent/register", "agent/texts", "cloud/wire"},
 	// It knows its protocol's page only, as the simulator does.

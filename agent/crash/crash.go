@@ -19,6 +19,10 @@ const (
 
 	Asked  = "asked"  // the register told what became of a lost answer, nothing of it is stored
 	Proven = "proven" // the proof that nothing was made is on disk, nothing was sent again
+
+	// Beyond a receipt's own way, where there is a cloud.
+	Published    = "published"    // a record was handed to the broker, the cloud has not acknowledged it
+	Acknowledged = "acknowledged" // the cloud's acknowledgement is on disk
 )
 
 // Points lists them.

@@ -1,0 +1,337 @@
+package uplink
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"ekassa/agent/crash"
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+	"ekassa/cloud/wire"
+)
+
+// teller tells records on one connection: the oldest epoch first, each in order,
+// no more at once than the window, again until the cloud has acknowledged them.
+type teller struct {
+	*Uplink
+	link    *link
+	epochs  []*telling
+	changed bool      // there are acknowledgements that are not on the disk
+	noted   time.Time // when they last were
+	next    time.Time // not before this is there another piece
+}
+
+// telling is how far one epoch is told.
+type telling struct {
+	register.Told
+	next  int64             // the first that was not told on this connection
+	gaps  []wire.Range      // what the cloud says that it misses
+	sent  map[int64]*flight // told and not acknowledged
+	alone bool              // asked for by the cloud; nothing of it is our own to tell
+}
+
+type flight struct {
+	at    time.Time
+	token mqtt.Token
+}
+
+// doubts is what is held against records, from one connection to the next.
+type doubts struct {
+	// lost counts the connections that ended at once while the broker had not
+	// taken this record, and no other. While there are any in it records go one
+	// by one, to see which it is.
+	lost    map[place]int
+	refused map[place]int // times that the broker had it and the cloud still missed it
+}
+
+type place struct{ epoch, seq int64 }
+
+// strikes are enough to set a record apart.
+const strikes = 3
+
+func newTeller(u *Uplink, l *link) (*teller, error) {
+	t := &teller{Uplink: u, link: l, noted: time.Now()}
+	if u.doubts.lost == nil {
+		u.doubts.lost, u.doubts.refused = map[place]int{}, map[place]int{}
+	}
+	return t, t.refresh()
+}
+
+// refresh reads how many records there are.
+func (t *teller) refresh() error {
+	list, err := t.Journal.Untold()
+	if err != nil {
+		return err
+	}
+	for _, told := range list {
+		if e := t.of(told.Epoch); e != nil {
+			e.Last = max(e.Last, told.Last)
+		} else {
+			t.epochs = append(t.epochs, &telling{Told: told, next: told.Acked + 1, sent: map[int64]*flight{}})
+		}
+	}
+	return nil
+}
+
+func (t *teller) of(epoch int64) *telling {
+	for _, e := range t.epochs {
+		if e.Epoch == epoch {
+			return e
+		}
+	}
+	return nil
+}
+
+// acked takes the cloud's word on what is in its database.
+func (t *teller) acked(a wire.Ack, now time.Time) error {
+	e := t.of(a.Epoch)
+	if e == nil {
+		if len(a.Missing) == 0 {
+			return nil
+		}
+		// An epoch that was done with: the cloud has lost some of it since.
+		e = &telling{Told: register.Told{Epoch: a.Epoch}, alone: true, sent: map[int64]*flight{}}
+		t.epochs = append(t.epochs, e)
+	}
+	if a.UpTo > e.Last && !e.alone {
+		if err := t.refresh(); err != nil {
+			return err
+		}
+	}
+	if a.UpTo > e.Last && e.Epoch == t.Journal.Epoch() {
+		// The journal refuses it, and says why; what it has is told all the same.
+		t.Log.Error("an acknowledgement is not believed", "error", t.Journal.Acked(a.Epoch, a.UpTo))
+		return nil
+	}
+	if a.UpTo > e.Acked {
+		e.Acked, t.changed = a.UpTo, true
+		e.next = max(e.next, a.UpTo+1)
+	}
+	e.gaps = a.Missing
+	for at := range t.doubts.lost {
+		if at.epoch == a.Epoch && at.seq <= a.UpTo {
+			delete(t.doubts.lost, at)
+		}
+	}
+	for seq, f := range e.sent {
+		at := place{a.Epoch, seq}
+		switch {
+		case t.misses(e, seq):
+			if now.Sub(f.at) < t.Pace.Gap {
+				continue // it may be on its way
+			}
+			if received(f.token) {
+				if t.doubts.refused[at]++; t.doubts.refused[at] >= strikes {
+					if err := t.setApart(at, "the cloud has refused it"); err != nil {
+						return err
+					}
+				}
+			}
+			delete(e.sent, seq) // to be told again
+		case seq <= a.UpTo:
+			delete(e.sent, seq)
+			delete(t.doubts.refused, at)
+		}
+	}
+	if !t.behind() {
+		return t.note(now.Add(t.Pace.Note)) // all is told: the next start need not begin with it
+	}
+	return nil
+}
+
+func (t *teller) misses(e *telling, seq int64) bool {
+	for _, g := range e.gaps {
+		if g.From <= seq && seq <= g.To {
+			return true
+		}
+	}
+	return false
+}
+
+// behind says whether anything is still to be told or acknowledged.
+func (t *teller) behind() bool {
+	for _, e := range t.epochs {
+		if e.Acked < e.Last || len(e.sent) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// note puts acknowledgements on the disk, now and then: what is lost of them is
+// only told again.
+func (t *teller) note(now time.Time) error {
+	if !t.changed || now.Sub(t.noted) < t.Pace.Note {
+		return nil
+	}
+	for _, e := range t.epochs {
+		if e.alone {
+			continue
+		}
+		if err := t.Journal.Acked(e.Epoch, e.Acked); err != nil {
+			return err
+		}
+	}
+	t.changed, t.noted = false, time.Now()
+	crash.Point(crash.Acknowledged)
+	return nil
+}
+
+// fill tells what the window has room for, and gives the time until the next.
+func (t *teller) fill(now time.Time) (time.Duration, error) {
+	if wait := t.next.Sub(now); wait > 0 {
+		return wait, nil
+	}
+	window := t.Pace.Window
+	if len(t.doubts.lost) > 0 {
+		window = 1
+	}
+	room := window
+	for _, e := range t.epochs {
+		for seq, f := range e.sent {
+			if now.Sub(f.at) >= t.Pace.Again {
+				delete(e.sent, seq)
+				e.next = min(e.next, seq)
+			}
+		}
+		room -= len(e.sent)
+	}
+	for _, e := range t.epochs {
+		if room <= 0 {
+			break
+		}
+		n, err := t.tell(e, room, now)
+		if err != nil {
+			return 0, err
+		}
+		if room -= n; n > 0 {
+			t.next = now.Add(t.Pace.Breath)
+		}
+	}
+	if t.next.After(now) {
+		return t.Pace.Breath, nil
+	}
+	return max(t.Pace.Breath, t.Pace.Again/10), nil
+}
+
+// tell tells an epoch's next records, at most so many.
+func (t *teller) tell(e *telling, most int, now time.Time) (n int, err error) {
+	list := e.wanted(most)
+	if len(list) == 0 {
+		return 0, nil
+	}
+	first, last := list[0], list[len(list)-1]
+	records, err := t.Journal.Records(e.Epoch, first-1, int(last-first+1))
+	if errors.Is(err, receipt.ErrNotFound) && e.alone {
+		t.Log.Warn("the cloud asks for records of a journal that is not here any more", "epoch", e.Epoch, "from", first)
+		e.gaps = nil
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	there := map[int64]register.Record{}
+	for _, r := range records {
+		there[r.Seq] = r
+	}
+	for _, seq := range list {
+		r, ok := there[seq]
+		if !ok {
+			r = lost(e.Epoch, seq)
+		}
+		data, err := encode(t.Agent, r)
+		if err != nil {
+			at := place{e.Epoch, seq}
+			if r.Apart != "" { // what stands in for it cannot be told either
+				return n, fmt.Errorf("write record %d: %w", seq, err)
+			}
+			if err := t.setApart(at, err.Error()); err != nil {
+				return n, err
+			}
+			continue // its alert comes with the next piece
+		}
+		e.sent[seq] = &flight{at: now, token: t.link.publish(wire.Topic(t.Agent, wire.TopicReport), false, data)}
+		e.next = max(e.next, seq+1)
+		n++
+		crash.Point(crash.Published)
+	}
+	return n, nil
+}
+
+// wanted gives the numbers to be told next, at most so many and close together.
+func (e *telling) wanted(most int) (list []int64) {
+	add := func(from, to int64) bool {
+		for seq := from; seq <= to; seq++ {
+			if len(list) == most || len(list) > 0 && seq-list[0] >= int64(most) {
+				return false
+			}
+			if _, waits := e.sent[seq]; !waits {
+				list = append(list, seq)
+			}
+		}
+		return true
+	}
+	for _, g := range e.gaps {
+		to := g.To
+		if !e.alone {
+			to = min(to, e.next-1) // what is beyond is told anyway, in its turn
+		}
+		if !add(max(1, g.From), to) {
+			return list
+		}
+	}
+	if !e.alone && (len(list) == 0 || e.next > list[len(list)-1]) {
+		add(e.next, e.Last)
+	}
+	return list
+}
+
+// lost stands in for a record that is not in the journal any more, the same each
+// time.
+func lost(epoch, seq int64) register.Record {
+	return register.Record{
+		Epoch: epoch, Seq: seq, Type: register.RecordAlert, At: time.Unix(epoch, 0), About: "journal", Code: wire.AlertRecordLost,
+		Detail: "it was lost with a damaged journal",
+	}
+}
+
+func (t *teller) setApart(at place, why string) error {
+	delete(t.doubts.lost, at)
+	delete(t.doubts.refused, at)
+	t.Log.Error("a record cannot be told and is set apart: the cloud gets an alert in its place", "epoch", at.epoch, "seq", at.seq, "reason", why)
+	return t.Journal.SetApart(at.epoch, at.seq, why)
+}
+
+// end draws what can be drawn from how the connection ended. The broker answers
+// what it does not take by hanging up, without a word on what it was. So after
+// that records go one by one, and the one that is the only one under way when the
+// connection ends at once, again and again, is set apart. A network that goes
+// away is noticed later than at once.
+func (t *teller) end(hungUp bool) error {
+	err := t.note(time.Now().Add(t.Pace.Note))
+	if !hungUp {
+		return err
+	}
+	var open []place
+	for _, e := range t.epochs {
+		for seq, f := range e.sent {
+			if !received(f.token) && time.Since(f.at) < t.Pace.Answer {
+				open = append(open, place{e.Epoch, seq})
+			}
+		}
+	}
+	for _, at := range open {
+		t.doubts.lost[at] += 0 // one of them it may be
+	}
+	if len(open) != 1 {
+		return err
+	}
+	at := open[0]
+	if t.doubts.lost[at]++; t.doubts.lost[at] >= strikes {
+		err = errors.Join(err, t.setApart(at, fmt.Sprintf("%d connections ended at once when it was sent", strikes)))
+	}
+	return err
+}

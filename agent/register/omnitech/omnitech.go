@@ -200,7 +200,7 @@ func (d *Driver) counts(ctx context.Context, kind receipt.Kind, open bool) (regi
 	if !open {
 		return register.Count{}, true, nil // no shift, no documents in it
 	}
-	a, err := d.ask(ctx, "x_report", ask(opXReport))
+	a, err := d.xReport(ctx)
 	var f *register.Fault
 	switch {
 	case err == nil:
@@ -248,7 +248,7 @@ func (d *Driver) Send(ctx context.Context, r register.Request) register.Outcome 
 		// Where it made nothing, another paper is still to come out, and it takes no
 		// document before it: 16 prints that (section 12, code 1200).
 		if o = d.proven(ctx, sent, o); o.Verdict == register.Refused {
-			_, _ = d.do(ctx, "reprint", ask(opReprint)) // whether it worked, the next try will tell
+			d.unblock(ctx) // whether it worked, the next try will tell
 		}
 	}
 	return o

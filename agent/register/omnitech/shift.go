@@ -2,6 +2,7 @@ package omnitech
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,13 +13,37 @@ import (
 // OpenShift opens the shift (15). The page has no field for the cashier.
 func (d *Driver) OpenShift(ctx context.Context, _ string) register.Outcome {
 	_, o := d.do(ctx, "open_shift", ask(opOpenShift))
+	if o.Cause == register.Paper {
+		d.unblock(ctx)
+	}
 	return o
+}
+
+// unblock prints what ran out of paper half-way (16), before which the register
+// prints nothing else (section 12, code 1200): an agent that was killed since may
+// not know of it. It says whether that came out.
+func (d *Driver) unblock(ctx context.Context) bool {
+	_, o := d.do(ctx, "reprint", ask(opReprint))
+	return o.Verdict == register.Made
+}
+
+// xReport reads the running shift's totals (12).
+func (d *Driver) xReport(ctx context.Context) (answer, error) {
+	a, err := d.ask(ctx, "x_report", ask(opXReport))
+	var f *register.Fault
+	if errors.As(err, &f) && f.Cause == register.Paper && d.unblock(ctx) {
+		return d.ask(ctx, "x_report", ask(opXReport))
+	}
+	return a, err
 }
 
 // CloseShift closes the shift with the Z report (13).
 func (d *Driver) CloseShift(ctx context.Context, _ string) (register.Report, register.Outcome) {
 	_, shift, _ := d.remembered()
 	a, o := d.do(ctx, "close_shift", ask(opCloseShift))
+	if o.Cause == register.Paper {
+		d.unblock(ctx) // the next order to close finds the way free
+	}
 	if o.Verdict != register.Made {
 		return register.Report{}, o
 	}
@@ -92,7 +117,7 @@ func (d *Driver) XReport(ctx context.Context, shift string) (register.Report, er
 	if shift != "" && shift != now.ID {
 		return register.Report{}, &register.Fault{Cause: register.Other, Err: fmt.Errorf("read the X report of shift %s: the register has that of %s only", shift, now.ID)}
 	}
-	a, err := d.ask(ctx, "x_report", ask(opXReport))
+	a, err := d.xReport(ctx)
 	if err != nil {
 		return register.Report{}, err
 	}

@@ -84,6 +84,50 @@ func TestShift_Readings(t *testing.T) {
 	}
 }
 
+// A paper that is still to come out is in the way of every other one. Who was
+// killed since does not know of it, and sends nothing that would find out before
+// it has counted.
+func TestWhatIsStillToBePrintedIsPrinted(t *testing.T) {
+	for _, x := range []struct {
+		name string
+		op   int
+		do   func(d *Driver) error
+	}{
+		{"counting", opXReport, func(d *Driver) error { _, err := d.Baseline(t.Context(), receipt.Deposit); return err }},
+		{"the X report", opXReport, func(d *Driver) error { _, err := d.XReport(t.Context(), ""); return err }},
+		{"opening", opOpenShift, func(d *Driver) error { return d.OpenShift(t.Context(), "").Err }},
+		{"closing", opCloseShift, func(d *Driver) error { _, o := d.CloseShift(t.Context(), ""); return o.Err }},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			f := newFake(t)
+			paper := false
+			f.does(opReprint, func(int) string {
+				if !paper {
+					return `{"code":1200,"message":"no paper"}`
+				}
+				return `{"code":0,"message":"success"}`
+			})
+			f.does(x.op, func(int) string {
+				if !paper || len(f.of(opReprint)) < 2 {
+					return `{"code":1200,"message":"previous document is still to be printed"}`
+				}
+				return `{"code":0,"data":{"document_id":"","currencies":[{"currency":"AZN","saleCount":3.0}]}}`
+			})
+			d := f.driver()
+			if err := x.do(d); causeIs(err) != register.Paper && x.op == opXReport || err == nil || len(f.of(opReprint)) != 1 {
+				t.Errorf("without paper: %v, %d reprints", err, len(f.of(opReprint)))
+			}
+			paper = true
+			if err := x.do(d); err != nil && x.do(d) != nil {
+				t.Errorf("with paper: %v", err)
+			}
+			if n := len(f.of(opReprint)); n != 2 {
+				t.Errorf("%d reprints, want one more", n)
+			}
+		})
+	}
+}
+
 func TestReprint(t *testing.T) {
 	const copied = `{"code":0,"document_number":29,"long_id":"` + madeID + `","short_id":"5FhNmPqRsTuV"}`
 	for _, c := range []struct {

@@ -3,6 +3,7 @@ package torture
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"ekassa/agent/register/simulator"
 )
@@ -75,10 +76,19 @@ func (m Model) tells(kind string) bool {
 
 // miscounts says whether the register's counts may show sales by hand that nobody
 // made: the older AzSmart's of what is found out later; and Caspos's of a shift
-// that is closed, which go by whole seconds, while here one shift ends and the
-// next begins within the same one. That asks a person for nothing, and sends nothing.
-func (m Model) miscounts(shiftChanged bool) bool {
-	return m == Classic || m == Caspos && shiftChanged
+// that is closed, which go by whole seconds, where one shift's last document and
+// the next one's first were made within the same one, as no printer can. That asks
+// a person for nothing, and sends nothing.
+func (m Model) miscounts(ledger []simulator.Document) bool {
+	if m != Caspos {
+		return m == Classic
+	}
+	for n := 1; n < len(ledger); n++ {
+		if a, b := ledger[n-1], ledger[n]; a.Shift != b.Shift && a.At.Truncate(time.Second).Equal(b.At.Truncate(time.Second)) {
+			return true
+		}
+	}
+	return false
 }
 
 // leavesUnnamed says whether the register's answer has no fiscal id for that

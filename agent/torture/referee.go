@@ -128,10 +128,9 @@ func (v *Verdict) receipt(e Evidence, t Told, docs map[string][]simulator.Docume
 	asked := e.Asked[t.ID]
 	if len(asked) > 0 {
 		v.Asked++
-		changed := shiftsAround(e, t, docs) > 1
-		cannotTell := !e.Model.tells(t.Kind) || asked[0].Attempts > 0 && changed
+		cannotTell := !e.Model.tells(t.Kind) || asked[0].Attempts > 0 && shiftsAround(e, t, docs) > 1
 		if asked[0].Code == "rung_up_by_hand" {
-			cannotTell = e.Model.miscounts(changed)
+			cannotTell = e.Model.miscounts(e.Ledger)
 		}
 		if !cannotTell {
 			v.say(Unsettled, t.ID, "%s: a %s at %s, and a person was asked without need: %s: %s", t.ID, t.Kind, e.Model, asked[0].Code, asked[0].Text)

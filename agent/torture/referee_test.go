@@ -171,13 +171,14 @@ func TestReferee_KnowsWhatEachModelCanTell(t *testing.T) {
 		{Caspos, "cancel", "", false, 1},
 		{Caspos, "sale", "rung_up_by_hand", false, 1},
 		{Caspos, "sale", "rung_up_by_hand", true, 0},
+		{AzSmart, "sale", "rung_up_by_hand", true, 1},
 	} {
 		c := sound()
 		e := &c.Shops[0]
 		e.Model, e.Told[1].Kind, e.Ledger[1].Kind = x.model, x.kind, made[x.kind]
 		e.Asked["b"] = []Asked{{ID: "b", Kind: x.kind, Code: x.code, Attempts: 1}}
 		if x.nextShift {
-			e.Ledger[3].Shift = 2
+			e.Ledger[3].Shift = 2 // within the same second
 		}
 		if v := Judge(c); v.Count(Unsettled) != x.needless {
 			t.Errorf("%+v: %+v", x, v.Violations)

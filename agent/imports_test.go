@@ -71,7 +71,8 @@ var mayImport = map[string][]string{
 	// It knows its protocol's page only, as the simulator does.
 	"agent/frontdoor": {"agent/crash", "agent/receipt", "agent/register", "agent/texts"},
 	// Of the cloud the agent knows the contract alone.
-	"agent/config": {"cloud/wire"},
+	"agent/config":     {"agent/durable", "cloud/wire"},
+	"agent/credential": {"agent/durable", "cloud/wire"},
 	// What the fleet's operator works with.
 	"cloud/fleet": {"cloud/wire"},
 	"cloud/store": {"cloud/fleet", "cloud/wire"},

@@ -23,6 +23,15 @@ func GiveToOwner(dir string, paths ...string) error {
 	return err
 }
 
+// sameOwner gives a file to whom another belongs, where we may.
+func sameOwner(f *os.File, like os.FileInfo) error {
+	owner, ok := like.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return nil
+	}
+	return f.Chown(int(owner.Uid), int(owner.Gid))
+}
+
 // SyncFolder makes what was created, renamed and removed in a folder last.
 func SyncFolder(dir string) error {
 	d, err := os.Open(dir)

@@ -13,6 +13,19 @@ import (
 // leaves one of them whole. It has mode 0600 and is the folder's owner's: a
 // command that root runs must not take it away from the agent's own user.
 func Replace(path string, data []byte) error {
+	return put(path, data, func(f *os.File) error { return GiveToOwner(filepath.Dir(path), f.Name()) })
+}
+
+// Rewrite is Replace for a file that is there already: mode and owner stay.
+func Rewrite(path string, data []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return put(path, data, func(f *os.File) error { return errors.Join(f.Chmod(info.Mode().Perm()), sameOwner(f, info)) })
+}
+
+func put(path string, data []byte, own func(*os.File) error) error {
 	dir := filepath.Dir(path)
 	tmp, err := os.CreateTemp(dir, filepath.Base(path)+".*")
 	if err != nil {
@@ -20,7 +33,7 @@ func Replace(path string, data []byte) error {
 	}
 	_, err = tmp.Write(data)
 	if err == nil {
-		err = GiveToOwner(dir, tmp.Name())
+		err = own(tmp)
 	}
 	if err == nil {
 		err = tmp.Sync()

@@ -39,6 +39,8 @@ type Journal interface {
 	SaveReport(register.Reported) error
 	OpenShift(register string) (register.Seen, error)
 	ShiftOpened(register string, s register.Seen) error
+	ShiftOpening(register, who string) error
+	Opening(register string) (who string, err error)
 	ShiftClosing(register, who string) error
 	ShiftClosed(register.Reported) (register.Reported, error)
 	Reports(register, kind string, limit int) ([]register.Reported, error)

@@ -40,7 +40,7 @@ const (
 // touches it, except for what age needs.
 type watch struct {
 	shift   *register.Seen // nil: none is open
-	opening string         // who has ordered the one that is about to open
+	opening string         // who has ordered the one that is about to open; "": nobody
 	told    time.Duration  // the age of which people were told last
 	misses  int            // how often the report of a closed shift could not be read
 	sent    time.Time      // when the last document was made
@@ -48,8 +48,13 @@ type watch struct {
 	skewed  bool           // people were told of the register's clock
 }
 
-// remember takes up the shift that was open when the agent stopped.
+// remember takes up the shift that was open when the agent stopped, and the
+// order to open one that it had no answer to.
 func (l *Loop) remember() error {
+	var err error
+	if l.watch.opening, err = l.journal.Opening(l.id); err != nil {
+		return err
+	}
 	s, err := l.journal.OpenShift(l.id)
 	if errors.Is(err, receipt.ErrNotFound) {
 		return nil
@@ -80,6 +85,11 @@ func (l *Loop) sawShift(ctx context.Context, now register.Shift) error {
 	}
 	if now.Open && l.watch.shift == nil {
 		if err := l.shiftOpened(now); err != nil {
+			return err
+		}
+	}
+	if !now.Open { // an order to open came to nothing
+		if err := l.opening(""); err != nil {
 			return err
 		}
 	}
@@ -159,17 +169,21 @@ func (l *Loop) shiftClosed(report register.Report, by string) (register.Reported
 	return r, nil
 }
 
-// openShift opens the shift, in the name of a cashier and by somebody's order.
-// An answer that was lost is settled by looking.
+// openShift opens the shift, in the name of a cashier and by somebody's order,
+// which is written down before the register hears it. An answer that was lost
+// is settled by looking, also after our death.
 func (l *Loop) openShift(ctx context.Context, cashier, who string) error {
 	ctx, cancel := context.WithTimeout(ctx, l.pace.Document)
 	defer cancel()
-	o := l.reg.OpenShift(ctx, cashier)
-	l.watch.opening = who
-	if o.Cause == register.ShiftOpen { // somebody else's
-		l.watch.opening = ""
+	if err := l.opening(who); err != nil {
+		return err
 	}
-	defer func() { l.watch.opening = "" }()
+	o := l.reg.OpenShift(ctx, cashier)
+	if o.Verdict == register.Refused || o.Verdict == register.NotSent { // an open one is somebody else's
+		if err := l.opening(""); err != nil {
+			return err
+		}
+	}
 	if o.Verdict == register.Unknown || o.Verdict == "" {
 		if err := l.look(ctx); err != nil {
 			return err
@@ -187,6 +201,18 @@ func (l *Loop) openShift(ctx context.Context, cashier, who string) error {
 	if id := l.lastShift().ID; o.Verdict == register.Made && id != "" { // nobody has rung up anything in it yet
 		return l.broke(l.journal.SetForeign(l.id, id, 0))
 	}
+	return nil
+}
+
+// opening notes who has ordered a shift to be opened; "": nobody.
+func (l *Loop) opening(who string) error {
+	if l.watch.opening == who {
+		return nil
+	}
+	if err := l.journal.ShiftOpening(l.id, who); err != nil {
+		return l.broke(err)
+	}
+	l.watch.opening = who
 	return nil
 }
 

@@ -102,6 +102,38 @@ func TestShift_ThatWasClosedAsTheAgentDiedKeepsItsReport(t *testing.T) {
 	})
 }
 
+// The register opened the shift, and we died before its answer came.
+func TestShift_ThatWasOpenedAsTheAgentDiedIsItsOwn(t *testing.T) {
+	inShop(t, nil, func(s *shop) {
+		s.stop()
+		if err := s.j.ShiftOpening("kassa-1", "Aysel"); err != nil {
+			t.Fatal(err)
+		}
+		s.byHand(openByHand)
+		s.start()
+		s.is(s.sell(), receipt.Fiscal, "")
+		if seen, err := s.j.OpenShift("kassa-1"); err != nil || seen.OpenedBy != "Aysel" {
+			t.Errorf("%+v, %v", seen, err)
+		}
+		if who, err := s.j.Opening("kassa-1"); err != nil || who != "" {
+			t.Errorf("still to be opened by %q, %v", who, err)
+		}
+		// An order that came to nothing is not the one that opened the next.
+		s.stop()
+		s.byHand(closeByHand)
+		if err := s.j.ShiftOpening("kassa-1", "Aysel"); err != nil {
+			t.Fatal(err)
+		}
+		s.start()
+		time.Sleep(5 * time.Minute)
+		s.byHand(openByHand)
+		time.Sleep(5 * time.Minute)
+		if seen, err := s.j.OpenShift("kassa-1"); err != nil || seen.OpenedBy != "" {
+			t.Errorf("%+v, %v", seen, err)
+		}
+	})
+}
+
 func TestShift_WhatPeopleDoOnTheRegisterIsNoticed(t *testing.T) {
 	inShop(t, nil, func(s *shop) {
 		s.is(s.sell(), receipt.Fiscal, "")

@@ -36,13 +36,13 @@ func openShift(q queryer, name string) (s register.Seen, id int64, err error) {
 }
 
 // ShiftOpened notes that a shift is open on a register, with its record for the
-// cloud. The one before is closed first, with ShiftClosed.
+// cloud, and ends the order to open one. The one before is closed first, with ShiftClosed.
 func (j *Journal) ShiftOpened(name string, s register.Seen) error {
 	err := j.writer.do(func(t *tx) error {
 		_, err := t.run(`INSERT INTO shift (register, serial, name, opened_at, opened_by, records)
 			VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(seq), 0) FROM record))`,
 			name, s.Serial, s.Name, millis(s.OpenedAt), s.OpenedBy)
-		if err != nil {
+		if err = errors.Join(err, t.opened(name)); err != nil {
 			return err
 		}
 		return t.record(register.RecordShiftOpened, name, s.Name, s.OpenedBy)
@@ -51,6 +51,44 @@ func (j *Journal) ShiftOpened(name string, s register.Seen) error {
 		return fmt.Errorf("note the open shift of %s: %w", name, err)
 	}
 	return nil
+}
+
+// ShiftOpening notes who orders that a shift be opened, before the register is
+// asked; "" takes the order back.
+func (j *Journal) ShiftOpening(name, who string) error {
+	err := j.writer.do(func(t *tx) error {
+		if who == "" {
+			return t.opened(name)
+		}
+		_, err := t.run(`INSERT INTO opening (register, by) VALUES (?, ?) ON CONFLICT (register) DO UPDATE SET by = excluded.by`, name, who)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note who opens the shift of %s: %w", name, err)
+	}
+	return nil
+}
+
+// opened ends an order to open.
+func (t *tx) opened(name string) error {
+	_, err := t.run(`DELETE FROM opening WHERE register = ?`, name)
+	return err
+}
+
+// Opening gives who has ordered that a shift be opened, where it is not known
+// what came of it; "" otherwise.
+func (j *Journal) Opening(name string) (who string, err error) {
+	err = j.readTx(func(q queryer) error {
+		err := q.QueryRow(`SELECT by FROM opening WHERE register = ?`, name).Scan(&who)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("read who opens the shift of %s: %w", name, err)
+	}
+	return who, nil
 }
 
 // ShiftClosing notes who orders the close of the open shift, before the register

@@ -325,6 +325,7 @@ func TestJournal_AfterCloseEverythingFails(t *testing.T) {
 		"Resolve":      func() error { _, err := j.Resolve("till-1", "r1", "", receipt.Decision{}); return err },
 		"SaveReport":   func() error { return j.SaveReport(register.Reported{Kind: "x"}) },
 		"ShiftOpened":  func() error { return j.ShiftOpened("kassa-1", register.Seen{Name: "7"}) },
+		"ShiftOpening": func() error { return j.ShiftOpening("kassa-1", "x") },
 		"ShiftClosing": func() error { return j.ShiftClosing("kassa-1", "x") },
 		"ShiftClosed":  func() error { _, err := j.ShiftClosed(register.Reported{Register: "kassa-1"}); return err },
 		"Alert":        func() error { return j.Alert("kassa-1", "x", "") },

@@ -20,12 +20,14 @@ import (
 
 	"ekassa/agent/config"
 	"ekassa/agent/crash"
+	"ekassa/agent/credential"
 	"ekassa/agent/discovery"
 	"ekassa/agent/dispatch"
 	"ekassa/agent/journal"
 	"ekassa/agent/register"
 	"ekassa/agent/till"
 	"ekassa/agent/token"
+	"ekassa/agent/uplink"
 	"ekassa/cloud/wire"
 )
 
@@ -38,6 +40,8 @@ type Options struct {
 	Settle  time.Duration     // how long registers are given before silence counts; 0: the drivers' own
 	Look    Look              // how long discovery listens and rests; zero: discovery's own times
 	Ready   func(addr string) // called when tills are served
+
+	Cloud uplink.Pace // zero: uplink.DefaultPace
 
 	Watchdog Watchdog // fed while the program lives
 
@@ -54,7 +58,8 @@ type Look struct {
 	Pause  time.Duration // between two of these
 }
 
-// Run serves until ctx ends, and then finishes what is on its way. An error
+// Run serves until ctx ends, and then finishes what is on its way. ErrRestart
+// means that it should be run again. Any other error
 // means that the agent cannot do its work; nothing was touched where it comes
 // from the configuration, an occupied port or a journal in use.
 func Run(ctx context.Context, cfg config.Config, o Options) error {
@@ -66,6 +71,10 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	}
 	if o.Grace == 0 {
 		o.Grace = grace
+	}
+	logs := &logTail{}
+	if cfg.Cloud != nil {
+		o.Log = logs.beside(o.Log)
 	}
 	for _, w := range cfg.Warnings {
 		o.Log.Warn(w)
@@ -150,6 +159,10 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 			return fmt.Errorf("the journal can no longer be trusted: %w", j.Health())
 		}
 	})
+	if cfg.Cloud != nil {
+		office := &office{shop: shop, desk: desk, journal: j, own: credential.In(cfg.DataDir), logs: logs}
+		parts.Go(func() error { return office.run(ctx, *cfg.Cloud, o, metrics) })
+	}
 	o.Log.Info("ready", "listen", listener.Addr().String(), "registers", len(shop.Settings().Registers), "unclean", j.Unclean())
 	if o.started != nil {
 		o.started(shop)

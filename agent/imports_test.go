@@ -78,8 +78,8 @@ var mayImport = map[string][]string{
 	"cloud/store": {"cloud/fleet", "cloud/wire"},
 	// One page sees them all.
 	"agent": {
-		"agent/config", "agent/crash", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",
-		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/till", "agent/token", "cloud/wire",
+		"agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",
+		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/till", "agent/token", "agent/uplink", "cloud/wire",
 	},
 	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/token", "cloud/wire", "systemd"},
 	"systemd":                {}, // the units as text

@@ -6,6 +6,7 @@ import (
 	"ekassa/agent/dispatch"
 	"ekassa/agent/journal"
 	"ekassa/agent/register"
+	"ekassa/agent/uplink"
 )
 
 // collector tells Prometheus of the registers and their queues, read when it
@@ -77,5 +78,39 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(c.free, float64(n))
 		gauge(c.short, is)
+	}
+}
+
+// cloudCollector tells of the connection to the cloud.
+type cloudCollector struct {
+	up      *uplink.Uplink
+	journal *journal.Journal
+
+	connected, records *prometheus.Desc
+}
+
+func connected(u *uplink.Uplink, j *journal.Journal) prometheus.Collector {
+	return &cloudCollector{
+		up: u, journal: j,
+		connected: prometheus.NewDesc("ekassa_cloud_connected", "1 while there is a connection to the cloud.", nil, nil),
+		records:   prometheus.NewDesc("ekassa_records_unacknowledged", "Records that the cloud has not stored yet.", nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *cloudCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- c.connected
+	out <- c.records
+}
+
+// Collect implements prometheus.Collector.
+func (c *cloudCollector) Collect(out chan<- prometheus.Metric) {
+	is := 0.0
+	if c.up.State().Connected {
+		is = 1
+	}
+	out <- prometheus.MustNewConstMetric(c.connected, prometheus.GaugeValue, is)
+	if n, err := c.journal.Unacknowledged(); err == nil {
+		out <- prometheus.MustNewConstMetric(c.records, prometheus.GaugeValue, float64(n))
 	}
 }

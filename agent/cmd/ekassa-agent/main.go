@@ -57,7 +57,7 @@ func root() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(services()...)
-	root.AddCommand(run(), discover(), check(), doctor(), tokens(), backup(), restore())
+	root.AddCommand(run(), health(), discover(), check(), doctor(), tokens(), enroll(), backup(), restore())
 	return root
 }
 
@@ -86,10 +86,28 @@ func run() *cobra.Command {
 	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
 		log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 		o := patience()
-		o.Version, o.Log, o.Reload = version, log, reloads(cmd.Context(), cmd.Flag("config").Value.String(), log)
+		file := cmd.Flag("config").Value.String()
+		o.Version, o.Log, o.Reload = version, log, reloads(cmd.Context(), file, log)
 		tell(&o)
-		return serve(cmd.Context(), func(ctx context.Context) error { return agent.Run(ctx, cfg, o) })
+		return serve(cmd.Context(), func(ctx context.Context) error { return again(ctx, file, cfg, o) })
 	})
+}
+
+// again runs the agent, and runs it anew as often as the cloud orders it.
+func again(ctx context.Context, file string, cfg config.Config, o agent.Options) error {
+	for {
+		err := agent.Run(ctx, cfg, o)
+		if !errors.Is(err, agent.ErrRestart) {
+			return err
+		}
+		o.Log.Info("beginning anew, as the cloud has ordered")
+		next, err := config.Load(file)
+		if err != nil {
+			o.Log.Error("the configuration cannot be read: the present one stays", "error", err)
+			continue
+		}
+		cfg = next
+	}
 }
 
 // reloads reads the settings of the configuration again at each SIGHUP.

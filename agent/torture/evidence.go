@@ -19,7 +19,7 @@ func (s *shop) evidence(ctx context.Context, people []*staff) (Case, error) {
 	defer cancel()
 	c := Case{}
 	for n, t := range s.tills {
-		e := Evidence{Terminal: t.terminal, Serial: s.kassas[n].serial, Model: s.kassas[n].model, API: map[string]Stored{}, Asked: people[n].asked}
+		e := Evidence{Terminal: t.terminal, Serial: s.kassas[n].serial, Model: s.kassas[n].model, API: map[string]Stored{}, Asked: people[n].answered()}
 		list, err := t.list(ctx, "")
 		if err != nil {
 			return c, err

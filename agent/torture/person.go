@@ -30,11 +30,12 @@ type staff struct {
 
 	mu    sync.Mutex
 	asked map[string][]Asked
+	lost  map[string]Asked // answered, and the agent's word on that was lost: it may have been heard
 	fault error
 }
 
 func newStaff(t *till, k *kassa) *staff {
-	return &staff{till: t, kassa: k, look: 3 * time.Second, asked: map[string][]Asked{}}
+	return &staff{till: t, kassa: k, look: 3 * time.Second, asked: map[string][]Asked{}, lost: map[string]Asked{}}
 }
 
 // work answers until ctx ends.
@@ -96,6 +97,12 @@ func (s *staff) answer(ctx context.Context, r Stored, ledger []simulator.Documen
 	if r.Kind == "deposit" || r.Kind == "withdrawal" {
 		path = "/v1/cash/"
 	}
+	asked := Asked{
+		ID: r.ID, Kind: r.Kind, Code: r.Reason.Code, Text: r.Reason.Text, Attempts: r.Attempts, Verdict: fmt.Sprint(decision["verdict"]),
+	}
+	s.mu.Lock()
+	s.lost[r.ID] = asked
+	s.mu.Unlock()
 	status, data, _, err := s.till.do(ctx, http.MethodPost, path+r.ID+"/resolve", text, 0)
 	switch {
 	case err != nil, status == http.StatusTooManyRequests, status >= 500:
@@ -107,10 +114,20 @@ func (s *staff) answer(ctx context.Context, r Stored, ledger []simulator.Documen
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked[r.ID] = append(s.asked[r.ID], Asked{
-		ID: r.ID, Kind: r.Kind, Code: r.Reason.Code, Text: r.Reason.Text, Attempts: r.Attempts, Verdict: fmt.Sprint(decision["verdict"]),
-	})
+	delete(s.lost, r.ID)
+	s.asked[r.ID] = append(s.asked[r.ID], asked)
 	return nil
+}
+
+// answered gives all that the agent has heard answers to, or may have.
+func (s *staff) answered() map[string][]Asked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, a := range s.lost {
+		s.asked[id] = append(s.asked[id], a)
+	}
+	clear(s.lost)
+	return s.asked
 }
 
 // TagOf is the id of the receipt that a document was made for, as the cashier's

@@ -32,7 +32,6 @@ const (
 	early    = register.MaxShift - time.Hour
 	late     = register.MaxShift - 15*time.Minute
 	tryAgain = 5 * time.Minute // after a close that came to nothing
-	clockOff = 2 * time.Minute // people are told of a register's clock that differs by more
 	unread   = 10              // looks after which a report that cannot be read is given up
 )
 
@@ -178,6 +177,7 @@ func (l *Loop) openShift(ctx context.Context, cashier, who string) error {
 	if err := l.opening(who); err != nil {
 		return err
 	}
+	began := l.now()
 	o := l.reg.OpenShift(ctx, cashier)
 	if o.Verdict == register.Refused || o.Verdict == register.NotSent { // an open one is somebody else's
 		if err := l.opening(""); err != nil {
@@ -198,7 +198,11 @@ func (l *Loop) openShift(ctx context.Context, cashier, who string) error {
 	if err := l.look(ctx); err != nil { // the register gives the new shift its id
 		return err
 	}
-	if id := l.lastShift().ID; o.Verdict == register.Made && id != "" { // nobody has rung up anything in it yet
+	if o.Verdict != register.Made {
+		return nil
+	}
+	l.tells(l.lastShift().OpenedAt, began)
+	if id := l.lastShift().ID; id != "" { // nobody has rung up anything in it yet
 		return l.broke(l.journal.SetForeign(l.id, id, 0))
 	}
 	return nil
@@ -335,23 +339,29 @@ func (l *Loop) warn() error {
 }
 
 // clock compares the register's clock with ours, by a document that it has just
-// made, and tells people once where they differ.
+// made.
 func (l *Loop) clock(o register.Outcome, began time.Time) {
+	if o.Verdict == register.Made && o.Document != nil {
+		l.tells(o.Document.At, began)
+	}
+}
+
+// tells holds the time that the register gave something that was begun here
+// against ours, and tells people once where the two differ.
+func (l *Loop) tells(theirs, began time.Time) {
 	now := l.now()
-	if o.Verdict != register.Made || o.Document == nil || o.Document.At.IsZero() || now.Sub(began) > 10*time.Second || now.Year() < clockSet {
+	if theirs.IsZero() || now.Sub(began) > 10*time.Second || now.Year() < clockSet {
 		return
 	}
-	off := o.Document.At.Sub(began.Add(now.Sub(began) / 2)).Round(time.Second)
+	c := register.Clock{Ahead: theirs.Sub(began.Add(now.Sub(began) / 2)).Round(time.Second), At: now}
 	l.mu.Lock()
-	l.status.Clock = off
+	l.status.Clock = c
 	l.mu.Unlock()
-	if far := off.Abs() > clockOff; far && !l.watch.skewed {
-		l.log.Warn("the register's clock differs from ours", "ahead", off)
-		_ = l.broke(l.journal.Alert(l.id, register.AlertClock, off.String()))
-		l.watch.skewed = true
-	} else if !far {
-		l.watch.skewed = false
+	if c.Off() && !l.watch.skewed {
+		l.log.Warn("the register's clock differs from ours", "ahead", c.Ahead)
+		_ = l.broke(l.journal.Alert(l.id, register.AlertClock, c.Ahead.String()))
 	}
+	l.watch.skewed = c.Off()
 }
 
 // lived is how old the shift is, without trust in either clock.

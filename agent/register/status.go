@@ -29,6 +29,19 @@ type Queue struct {
 	Oldest   time.Time `json:"oldest,omitzero"` // when the till was told yes of the oldest waiting one
 }
 
+// Clock is how a register's clock compares with ours. Registers tell the time
+// with their documents only, and with the opening of a shift.
+type Clock struct {
+	Ahead time.Duration `json:"ahead"`       // of ours
+	At    time.Time     `json:"at,omitzero"` // when they were compared; zero: never
+}
+
+// ClockOff is how far two clocks may differ before people are told.
+const ClockOff = 2 * time.Minute
+
+// Off says whether people should be told.
+func (c Clock) Off() bool { return c.Ahead.Abs() > ClockOff }
+
 // Status is all that people are shown of one register.
 type Status struct {
 	ID       string         `json:"id"`
@@ -41,7 +54,7 @@ type Status struct {
 	Problem  receipt.Reason `json:"problem,omitzero"`
 	Identity Identity       `json:"identity,omitzero"`
 	Shift    Shift          `json:"shift,omitzero"`
-	Clock    time.Duration  `json:"-"` // how far the register's clock is ahead of ours, where it tells
+	Clock    Clock          `json:"clock,omitzero"`
 	Queue    Queue          `json:"queue"`
 	SeenAt   time.Time      `json:"seen_at,omitzero"` // when it last answered
 }

@@ -97,7 +97,15 @@ type registerBody struct {
 	Identity *register.Identity `json:"identity,omitempty"`
 	Shift    *shiftBody         `json:"shift,omitempty"`
 	Queue    queueBody          `json:"queue"`
+	Clock    *clockBody         `json:"clock,omitempty"`
 	SeenAt   time.Time          `json:"seen_at,omitzero"`
+}
+
+// clockBody tells how a register's clock compares with the agent's.
+type clockBody struct {
+	AheadSeconds int64     `json:"ahead_seconds"`
+	Off          bool      `json:"off"` // by more than people should leave it
+	ComparedAt   time.Time `json:"compared_at"`
 }
 
 func (r *request) register(s register.Status) registerBody {
@@ -109,6 +117,9 @@ func (r *request) register(s register.Status) registerBody {
 		id := s.Identity
 		id.LastOnline, id.NotAfter = r.local(id.LastOnline), r.local(id.NotAfter)
 		b.Identity = &id
+	}
+	if !s.Clock.At.IsZero() {
+		b.Clock = &clockBody{AheadSeconds: int64(s.Clock.Ahead / time.Second), Off: s.Clock.Off(), ComparedAt: r.local(s.Clock.At)}
 	}
 	if !s.SeenAt.IsZero() {
 		shift := r.shift(s.Shift)

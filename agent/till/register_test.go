@@ -126,6 +126,7 @@ func TestTheStatusSaysTheGravestThingFirst(t *testing.T) {
 		{"held ones", func(s *shop) { s.journal.queues["kassa-1"] = register.Queue{Held: 2, Refused: 1} }, "held", "Receipts that await a person's decision: 2. Do not ring them up again."},
 		{"refused ones", func(s *shop) { s.journal.queues["kassa-1"] = register.Queue{Refused: 1} }, "refused", "Receipts that the register refused: 1. They are not fiscal; mend them or take them back."},
 		{"on their way", func(s *shop) { s.journal.queues["kassa-1"] = register.Queue{Waiting: 1, Oldest: at} }, "sending", "Receipts on their way to the register: 1."},
+		{"a wrong clock", func(s *shop) { s.desk.registers[0].Clock = register.Clock{Ahead: -5 * time.Minute, At: time.Now()} }, "clock_off", "The register's clock is off by 5 minutes. Its receipts bear a wrong time: set its clock right."},
 		{"an old shift", func(s *shop) { s.desk.registers[0].Shift.Age = 23 * time.Hour }, "shift_old", "The shift has been open for 23 hours. Close it with a Z report before 24 hours are over."},
 		{"a shift too old", func(s *shop) { s.desk.registers[0].Shift.Age = 25 * time.Hour }, "shift_expired", "The shift is more than 24 hours old. Close it with a Z report and open a new one."},
 		{"not asked yet", func(s *shop) {

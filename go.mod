@@ -9,6 +9,7 @@ require (
 	github.com/gofrs/flock v0.13.2 // one agent per journal, on every system
 	github.com/google/uuid v1.6.0 // a document's key as Caspos wants it
 	github.com/grandcat/zeroconf v1.0.0 // mDNS; the customer's choice
+	github.com/jackc/pgx/v5 v5.12.0 // PostgreSQL, alive and with arrays
 	github.com/kardianos/service v1.3.0 // install, start, stop on Linux and Windows; the customer's choice
 	github.com/mattn/go-sqlite3 v1.14.53 // the journal; the customer's choice
 	github.com/miekg/dns v1.1.73 // newer than zeroconf asks for
@@ -42,7 +43,7 @@ require (
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
-	github.com/jackc/pgx/v5 v5.12.0 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/pb33f/go-yaml v0.1.1 // indirect

@@ -43,9 +43,9 @@ type Agent struct {
 	Reported wire.Reported // as the agent told it last
 
 	Health   *wire.Health // nil: never told
-	HealthAt time.Time
-	Epoch    int64 // of the journal that it told of last
-	UpTo     int64 // every record of Epoch up to here is stored
+	HealthAt time.Time    // when it was stored, by the cloud's clock
+	Epoch    int64        // of the journal that it told of last
+	UpTo     int64        // every record of Epoch up to here is stored
 }
 
 // State of an agent's settings, as contract.md 6 words it: pending, applied,
@@ -119,15 +119,17 @@ const (
 // Receipt is a receipt as its agent reported it last.
 type Receipt struct {
 	Agent     string
-	ChangedAt time.Time
+	Number    int64     // of the store, to page on
+	ChangedAt time.Time // by the agent's clock
 	wire.Receipt
 }
 
 // ShiftReport is one closed shift.
 type ShiftReport struct {
-	Agent string
-	Epoch int64
-	Seq   int64
+	Agent  string
+	Number int64 // of the store, to page on
+	Epoch  int64
+	Seq    int64
 	wire.ShiftReport
 }
 

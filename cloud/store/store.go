@@ -1,8 +1,9 @@
 // Package store is where the cloud keeps what it knows: in SQLite, or in
 // PostgreSQL. Both do the same; one suite shows it.
 //
-// What a method returns an error for was not done, not even in part. What it
-// returns nil for is on disk. Errors are those of package fleet where they are
+// What a method returns an error for was not done, not even in part, unless the
+// connection to the database broke at the very commit: then it may have been
+// done whole. What it returns nil for is on disk. Errors are those of package fleet where they are
 // named there, and the database's own otherwise.
 package store
 
@@ -42,11 +43,13 @@ type Records interface {
 	// Acks gives what is stored of every epoch of an agent, newest last.
 	Acks(ctx context.Context, agent string) ([]wire.Ack, error)
 
-	// Receipts of an agent as it reported them last, newest first.
+	// Receipts of an agent as it reported them last, newest first by the time at
+	// which the till was told yes.
 	Receipts(ctx context.Context, agent string, f Filter) ([]fleet.Receipt, error)
 	// ShiftReports are closed shifts, by the time of closing, newest first.
 	ShiftReports(ctx context.Context, f Filter) ([]fleet.ShiftReport, error)
-	// Totals by day of an agent's or a venue's fiscal receipts, for charts.
+	// Totals by day of an agent's or a venue's fiscal receipts, for charts: sales,
+	// and refunds with cancels.
 	Totals(ctx context.Context, f Filter, zone *time.Location) ([]Day, error)
 }
 
@@ -71,8 +74,8 @@ type Filter struct {
 	State        string
 	From, To     time.Time // [From, To)
 	Open         bool      // alerts: neither ended nor acknowledged
-	Before       int64     // of the last one that was seen, to page on
-	Limit        int       // 0: 100
+	Before       int64     // the Number or ID of the last one that was seen, to page on
+	Limit        int       // 0: 100; agents: all
 }
 
 // Venues are restaurants with their modules.
@@ -111,7 +114,8 @@ type Agents interface {
 // Settings are what agents should have, every version of it.
 type Settings interface {
 	// PutSettings stores the next version of an agent's settings, if rev is the
-	// newest there is (0: none); otherwise fleet.ErrStale.
+	// newest there is (0: none); otherwise fleet.ErrStale. It is numbered above
+	// whatever the agent ever spoke of, since that takes higher ones only.
 	PutSettings(ctx context.Context, rev int64, v fleet.Version) (fleet.Version, error)
 	// Version gives one; rev 0 is the newest.
 	Version(ctx context.Context, agent string, rev int64) (fleet.Version, error)
@@ -179,9 +183,10 @@ type Webhooks interface {
 
 // Care of the store itself.
 type Care interface {
-	// Lead runs do while this process is the one that leads; with SQLite it always
-	// is, with PostgreSQL it holds a lock there. do's context ends when it no
-	// longer leads. Lead returns when ctx ends.
+	// Lead runs do while this process is the one that leads: it holds a lock in
+	// PostgreSQL, or on a file beside SQLite's. do's context ends when it no longer
+	// leads; until it has noticed, for some seconds, another may lead as well. Lead
+	// returns when ctx ends or do has returned by itself.
 	Lead(ctx context.Context, do func(context.Context) error) error
 	// Retain deletes what is older than the policy says and no bill, report or
 	// acknowledgement needs.

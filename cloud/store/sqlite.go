@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/mattn/go-sqlite3" // the other door is agent/journal
+)
+
+const (
+	sqliteFile = "cloud.db"
+	leadFile   = "cloud.leads"
+)
+
+var sqliteDialect = dialect{
+	words:  func(s string) string { return strings.ReplaceAll(s, " NUMBER,", " INTEGER PRIMARY KEY AUTOINCREMENT,") },
+	among:  func(column string) string { return column + " IN (SELECT value FROM json_each(?1))" },
+	insert: insertSQLite,
+	list: func(values []string) any {
+		b, _ := json.Marshal(values) // strings always can
+		return string(b)
+	},
+	again: func(err error) bool {
+		var e sqlite3.Error
+		return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrLocked)
+	},
+}
+
+func openSQLite(ctx context.Context, dir string, now func() time.Time) (*store, error) {
+	s := &store{dialect: sqliteDialect, now: now, alone: func(*tx) error { return nil }} // one writer
+	path := filepath.Join(dir, sqliteFile)
+	s.lead = func(ctx context.Context) (held, error) { return holdFile(ctx, filepath.Join(dir, leadFile)) }
+	s.backup = func(ctx context.Context, file string) error { return s.vacuumInto(ctx, file) }
+	if err := s.connectSQLite(ctx, dir, path); err != nil {
+		return nil, fmt.Errorf("open the cloud's database %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func (s *store) connectSQLite(ctx context.Context, dir, path string) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	// Settings are in it: nobody else reads it. SQLite gives its other files the same rights.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if s.write, err = connect(ctx, path, "rwc", 1); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.write.Close())
+		}
+	}()
+	if err := verifySQLite(ctx, s.write); err != nil {
+		return err
+	}
+	if s.read, err = connect(ctx, path, "rw", 4); err != nil {
+		return err
+	}
+	if err := s.migrate(ctx, "sqlite"); err != nil {
+		return errors.Join(err, s.read.Close())
+	}
+	return nil
+}
+
+// connect opens a pool. All options stand in the connection string: a PRAGMA
+// sent later would reach one connection of the pool only.
+func connect(ctx context.Context, path, mode string, most int) (*sql.DB, error) {
+	options := url.Values{}
+	options.Set("mode", mode)
+	options.Set("_busy_timeout", "10000") // ekassa-cloud user add writes beside ekassa-cloud serve
+	options.Set("_foreign_keys", "on")
+	options.Set("_synchronous", "FULL")
+	options.Set("_cache_size", "-65536") // KiB for each connection
+	options.Set("_stmt_cache_size", "64")
+	if mode == "rwc" {
+		options.Set("_txlock", "immediate")
+		options.Set("_journal_mode", "WAL")
+	} else {
+		options.Set("_query_only", "on")
+	}
+	db, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()+"?"+options.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(most)
+	db.SetMaxIdleConns(most)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// verifySQLite reads back what the promises rest on.
+func verifySQLite(ctx context.Context, db *sql.DB) error {
+	for _, p := range []struct{ name, want string }{{"synchronous", "2"}, {"journal_mode", "wal"}, {"foreign_keys", "1"}} {
+		var got string
+		if err := db.QueryRowContext(ctx, `PRAGMA `+p.name).Scan(&got); err != nil {
+			return fmt.Errorf("read PRAGMA %s: %w", p.name, err)
+		}
+		if got != p.want {
+			return fmt.Errorf("PRAGMA %s is %s and not %s: what is acknowledged would not survive a power cut", p.name, got, p.want)
+		}
+	}
+	return nil
+}
+
+// insertSQLite runs one prepared statement for each row: there is no journey to
+// the database that would have to be saved.
+func insertSQLite(t *sql.Tx, into string, columns []column, tail string) error {
+	var names, marks []string
+	for i, c := range columns {
+		names = append(names, c.name)
+		marks = append(marks, fmt.Sprintf("?%d", i+1))
+	}
+	statement, err := t.Prepare("INSERT INTO " + into + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(marks, ", ") + ") " + tail)
+	if err != nil {
+		return err
+	}
+	defer statement.Close()
+	args := make([]any, len(columns))
+	for n := range length(columns) {
+		for i, c := range columns {
+			switch v := c.values.(type) {
+			case []string:
+				args[i] = v[n]
+			case []int64:
+				args[i] = v[n]
+			case []*int64:
+				args[i] = nil
+				if v[n] != nil {
+					args[i] = *v[n]
+				}
+			case [][]byte:
+				args[i] = nil
+				if v[n] != nil {
+					args[i] = v[n]
+				}
+			}
+		}
+		if _, err := statement.Exec(args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func length(columns []column) int {
+	switch v := columns[0].values.(type) {
+	case []string:
+		return len(v)
+	case []int64:
+		return len(v)
+	}
+	panic("store: the first column is neither text nor a number")
+}
+
+// vacuumInto writes a copy. It goes through a connection that reads, so writing
+// goes on meanwhile.
+func (s *store) vacuumInto(ctx context.Context, file string) error {
+	if _, err := s.read.ExecContext(ctx, `VACUUM INTO ?1`, file); err != nil {
+		return err
+	}
+	return nil
+}
+
+// holdFile waits until no other process leads on this data_dir.
+func holdFile(ctx context.Context, path string) (held, error) {
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, time.Second); err != nil {
+		return nil, err
+	}
+	return fileLock{lock}, nil
+}
+
+// fileLock cannot be lost while the process lives.
+type fileLock struct{ *flock.Flock }
+
+func (fileLock) check(context.Context) error { return nil }
+func (l fileLock) release() error            { return l.Close() }

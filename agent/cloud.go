@@ -37,6 +37,9 @@ func Enroll(ctx context.Context, cfg config.Config, file, cloud, code string, ro
 	return given.Agent, config.WriteCloud(file, config.Cloud{Broker: given.Broker, AgentID: given.Agent})
 }
 
+// soon after the machine's start everybody's machine may have started.
+const soon = 5 * time.Minute
+
 // office is what the cloud hears of the agent, and may ask of it.
 type office struct {
 	shop    *shop
@@ -48,9 +51,15 @@ type office struct {
 
 // run keeps the connection to the cloud until ctx ends. Error: ErrRestart.
 func (o *office) run(ctx context.Context, c config.Cloud, opt Options, metrics prometheus.Registerer) error {
-	restart := make(chan struct{})
+	restart, pace := make(chan struct{}), opt.Cloud
+	if pace == (uplink.Pace{}) {
+		pace = uplink.DefaultPace
+		if uptime() < soon { // a whole district has its current back
+			pace.First = time.Minute
+		}
+	}
 	u := uplink.New(uplink.Config{
-		Agent: c.AgentID, Broker: c.Broker, Version: opt.Version, Journal: o.journal, Pace: opt.Cloud, Log: opt.Log,
+		Agent: c.AgentID, Broker: c.Broker, Version: opt.Version, Journal: o.journal, Pace: pace, Log: opt.Log,
 		TLS:   func() (*tls.Config, error) { return o.own.TLS(c.Broker) },
 		Apply: o.shop.Apply, Reported: o.shop.Reported, Health: o.health, Do: o.do,
 		Restart: sync.OnceFunc(func() { close(restart) }),
@@ -81,7 +90,7 @@ func (o *office) health() wire.Health {
 		r := wire.RegisterHealth{
 			ID: s.ID, Terminal: s.Terminal, Driver: s.Driver, Mode: s.Mode, Link: string(s.Link), Problem: s.Problem.Code,
 			Serial: s.Identity.Serial, Address: s.Address, Waiting: s.Queue.Waiting, Held: s.Queue.Held,
-			ShiftOpen: s.Shift.Open, LastOnline: s.Identity.LastOnline, ClockOff: int64(s.Clock / time.Second), SeenAt: s.SeenAt,
+			ShiftOpen: s.Shift.Open, LastOnline: s.Identity.LastOnline, ClockOff: int64(s.Clock.Ahead / time.Second), SeenAt: s.SeenAt,
 		}
 		if s.Shift.Open {
 			r.ShiftAge = int64(s.Shift.Age / time.Second)

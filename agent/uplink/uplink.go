@@ -87,7 +87,7 @@ type Pace struct {
 
 // DefaultPace suits a shop's network and a fleet that comes back at once.
 var DefaultPace = Pace{
-	First: 10 * time.Second, Retry: time.Second, Ceil: 5 * time.Minute, Steady: time.Minute, Answer: 10 * time.Second, Alive: 30 * time.Second,
+	First: time.Second, Retry: time.Second, Ceil: 5 * time.Minute, Steady: time.Minute, Answer: 10 * time.Second, Alive: 30 * time.Second,
 	Window: 20, Again: time.Minute, Gap: 5 * time.Second, Breath: 100 * time.Millisecond, Note: 5 * time.Second,
 	Look: time.Second, Health: 5 * time.Minute,
 }

@@ -36,6 +36,8 @@ type Journal interface {
 	Printed(seq int64) error
 	Pairing(register string) (serial, address string, err error)
 	Pair(register, serial, address string) error
+	Identify(register string, i register.Identity) error
+	Identity(register string) (register.Identity, error)
 	SaveReport(register.Reported) error
 	OpenShift(register string) (register.Seen, error)
 	ShiftOpened(register string, s register.Seen) error
@@ -119,14 +121,15 @@ type Loop struct {
 	reg      register.Register
 	addr     netip.AddrPort
 	identity register.Identity
-	broken   error     // the journal's: the process must end
-	fault    error     // the last of failures
-	failures int       // in a row; 0: the circuit is closed
-	absent   bool      // something failed, or we just started: what waited is looked at first
-	lost     time.Time // when that began
-	everSeen bool      // the backlog was looked at since we started
-	first    int64     // the newest receipt when we started
-	began    time.Time // when that was
+	known    register.Identity // as the journal has it
+	broken   error             // the journal's: the process must end
+	fault    error             // the last of failures
+	failures int               // in a row; 0: the circuit is closed
+	absent   bool              // something failed, or we just started: what waited is looked at first
+	lost     time.Time         // when that began
+	everSeen bool              // the backlog was looked at since we started
+	first    int64             // the newest receipt when we started
+	began    time.Time         // when that was
 	doubt    doubt
 	expired  register.Shift // refused as too old; nothing is sent into it again
 	watch    watch
@@ -391,6 +394,14 @@ func (l *Loop) connect(ctx context.Context, urgent bool) error {
 			return l.broke(err)
 		}
 		l.log.Info("register found", "serial", identity.Serial, "address", addr.String())
+	}
+	lasting := identity
+	lasting.LastOnline = time.Time{} // that it changes is not worth a write
+	if lasting != l.known {
+		if err := l.journal.Identify(l.id, lasting); err != nil {
+			return l.broke(err)
+		}
+		l.known = lasting
 	}
 	l.reg, l.addr, l.identity = reg, addr, identity
 	l.mu.Lock()

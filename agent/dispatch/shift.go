@@ -47,10 +47,16 @@ type watch struct {
 	skewed  bool           // people were told of the register's clock
 }
 
-// remember takes up the shift that was open when the agent stopped, and the
-// order to open one that it had no answer to.
+// remember takes up what was known of the register when the agent stopped: who
+// it is, its shift, and the order to open one that had no answer.
 func (l *Loop) remember() error {
 	var err error
+	if l.known, err = l.journal.Identity(l.id); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.status.Identity = l.known
+	l.mu.Unlock()
 	if l.watch.opening, err = l.journal.Opening(l.id); err != nil {
 		return err
 	}
@@ -61,6 +67,9 @@ func (l *Loop) remember() error {
 	if err == nil {
 		l.watch.shift = &s
 		l.ageFrom(s.OpenedAt)
+		l.mu.Lock()
+		l.status.Shift = register.Shift{Open: true, ID: s.Name, OpenedAt: s.OpenedAt}
+		l.mu.Unlock()
 	}
 	return err
 }

@@ -102,6 +102,30 @@ func TestShift_ThatWasClosedAsTheAgentDiedKeepsItsReport(t *testing.T) {
 	})
 }
 
+// What is known of a register that is away is told after a restart as well.
+func TestShift_AndItsRegisterAreKnownWhileItIsAway(t *testing.T) {
+	inShop(t, nil, func(s *shop) {
+		s.is(s.sell(), receipt.Fiscal, "")
+		before, err := s.loop.Status()
+		if err != nil || !before.Shift.Open || before.Identity.Serial == "" {
+			t.Fatalf("%+v, %v", before, err)
+		}
+		s.stop()
+		s.away(24 * time.Hour)
+		time.Sleep(time.Hour)
+		s.start()
+		time.Sleep(time.Minute)
+		after, err := s.loop.Status()
+		if err != nil || !after.SeenAt.IsZero() || !after.Shift.Open || after.Shift.ID != before.Shift.ID || after.Shift.Age < time.Hour {
+			t.Errorf("%+v, %v", after, err)
+		}
+		before.Identity.LastOnline = time.Time{}
+		if after.Identity != before.Identity {
+			t.Errorf("%+v, before %+v", after.Identity, before.Identity)
+		}
+	})
+}
+
 // The register opened the shift, and we died before its answer came.
 func TestShift_ThatWasOpenedAsTheAgentDiedIsItsOwn(t *testing.T) {
 	inShop(t, nil, func(s *shop) {

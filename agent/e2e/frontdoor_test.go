@@ -362,7 +362,7 @@ func TestFrontDoor_AnswersAsTheRegisterWould(t *testing.T) {
 			s := newShop(t, at(sim.Addr()))
 			s.settings["shift"] = object{"auto_open": false}
 			p := doored(s, edition == simulator.Classic)
-			s.serve(fast)
+			stop := s.serve(fast)
 
 			// A shift that is closed is the till's to open.
 			eventually(t, "the register is known", func() bool { return p.post("/get_info", object{}).Serial == serial })
@@ -447,7 +447,7 @@ func TestFrontDoor_AnswersAsTheRegisterWould(t *testing.T) {
 				t.Errorf("repeat: %s", again.raw)
 			}
 			// A sum that no price gives, and a cancel.
-			odd := p.made("/sale", plov(object{"documentExtID": "c-0", "amount": 1000, "items": []any{with2(line, object{"itemQty": 3000, "itemAmount": 1000})}}))
+			odd := p.made("/sale", plov(object{"documentExtID": "c-0", "amount": 1000, "items": []any{extended(line, object{"itemQty": 3000, "itemAmount": 1000})}}))
 			for range 2 {
 				p.want("/rollback", object{"documentID": odd.FiscalID, "employeeName": "Əli"}, "success", 0)
 			}
@@ -475,7 +475,7 @@ func TestFrontDoor_AnswersAsTheRegisterWould(t *testing.T) {
 			if len(ledger) != 5+1+1+1 {
 				t.Errorf("%d documents in the ledger", len(ledger))
 			}
-			referee2(t, s, ledger)
+			eachOnce(t, s, ledger)
 
 			// The register goes: what is known is told, and what waits is not closed.
 			if err := sim.Close(); err != nil {
@@ -490,19 +490,27 @@ func TestFrontDoor_AnswersAsTheRegisterWould(t *testing.T) {
 			if waits.DocStatus != 0 || waits.FiscalID != "" || status.DocStatus != 0 || status.DocumentID != waits.DocumentID {
 				t.Errorf("away: %s, %s", waits.raw, status.raw)
 			}
-			p.want("/check_shift", object{}, "success", 0)
+			before := p.want("/check_shift", object{}, "success", 0)
+
+			// So it is after a restart, though nobody has seen the register since.
+			stop()
+			s.serve(fast)
+			eventually(t, "the register is known as before", func() bool { return p.post("/get_info", object{}).Serial == serial })
+			if a := p.want("/check_shift", object{}, "success", 0); a.Open != before.Open {
+				t.Errorf("shift after a restart: %s, before %s", a.raw, before.raw)
+			}
 		})
 	}
 }
 
-func with2(o, more object) object {
+func extended(o, more object) object {
 	o = maps.Clone(o)
 	maps.Copy(o, more)
 	return o
 }
 
-// referee2 looks for every receipt's document in the ledger, with cash.
-func referee2(t testing.TB, s *shop, ledger []simulator.Document) {
+// eachOnce looks for the document of every receipt, cash in and out among them, in the ledger.
+func eachOnce(t testing.TB, s *shop, ledger []simulator.Document) {
 	t.Helper()
 	for _, r := range s.receipts() {
 		n := 0

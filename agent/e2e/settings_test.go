@@ -35,14 +35,14 @@ func TestSettings_ChangeWhileReceiptsWait(t *testing.T) {
 		till.Post("/v1/receipts", sale(id)).Want(http.StatusAccepted)
 	}
 
-	third := with2(at(second.listen), object{"id": "kassa-2"})
-	s.settings["registers"] = []any{with2(third, object{"address": "nowhere"})}
+	third := extended(at(second.listen), object{"id": "kassa-2"})
+	s.settings["registers"] = []any{extended(third, object{"address": "nowhere"})}
 	s.hup(p, "settings refused")
 	if got := till.Get("/v1/receipts/waits-1").Field("register"); got != kassa {
 		t.Errorf("after settings that were refused it waits for %s", got)
 	}
 
-	s.settings["registers"] = []any{with2(at(first.listen), object{"mode": "offline"}), third}
+	s.settings["registers"] = []any{extended(at(first.listen), object{"mode": "offline"}), third}
 	s.hup(p, "settings applied")
 	eventually(t, "what waited is fiscal", func() bool {
 		return till.Get("/v1/receipts/waits-2").Field("state") == string(receipt.Fiscal)

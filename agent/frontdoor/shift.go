@@ -13,7 +13,7 @@ import (
 // goes on selling.
 func (c *call) checkShift() (answer, error) {
 	status := c.status()
-	shift, known := status.Shift, !status.SeenAt.IsZero()
+	shift, known := status.Shift, status.Identity.Serial != ""
 	if !known || !c.away(status.ID) {
 		ctx, cancel := context.WithTimeout(c.ctx, questionWait)
 		defer cancel()

@@ -2,10 +2,12 @@ package journal
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"ekassa/agent/receipt"
+	"ekassa/agent/register"
 )
 
 // Pairing gives the serial that was first seen behind a configured register,
@@ -31,6 +33,40 @@ func (j *Journal) Pair(name, serial, address string) error {
 			name, serial, address, millis(t.now))
 		return err
 	})
+}
+
+// Identify remembers what a paired register says of itself.
+func (j *Journal) Identify(name string, i register.Identity) error {
+	text, err := json.Marshal(i)
+	if err != nil {
+		return fmt.Errorf("write what %s is: %w", name, err)
+	}
+	err = j.writer.do(func(t *tx) error {
+		_, err := t.run(`UPDATE pairing SET identity = ? WHERE register = ?`, string(text), name)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("remember what %s is: %w", name, err)
+	}
+	return nil
+}
+
+// Identity is what a register last said of itself; zero where it never did.
+func (j *Journal) Identity(name string) (i register.Identity, err error) {
+	var text string
+	err = j.readTx(func(q queryer) error {
+		return q.QueryRow(`SELECT identity FROM pairing WHERE register = ?`, name).Scan(&text)
+	})
+	if errors.Is(err, sql.ErrNoRows) || err == nil && text == "" {
+		return i, nil
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &i)
+	}
+	if err != nil {
+		return i, fmt.Errorf("read what %s is: %w", name, err)
+	}
+	return i, nil
 }
 
 // The record comes first in the join: its order is the one that is wanted.

@@ -331,6 +331,8 @@ func TestJournal_AfterCloseEverythingFails(t *testing.T) {
 		"Alert":        func() error { return j.Alert("kassa-1", "x", "") },
 		"Pairing":      func() error { _, _, err := j.Pairing("kassa-1"); return err },
 		"Pair":         func() error { return j.Pair("kassa-1", "AZ-1", "") },
+		"Identify":     func() error { return j.Identify("kassa-1", register.Identity{}) },
+		"Identity":     func() error { _, err := j.Identity("kassa-1"); return err },
 		"Changes":      func() error { _, err := j.Changes("", 0, 10); return err },
 		"LastChange":   func() error { _, err := j.LastChange(); return err },
 	} {

@@ -56,7 +56,9 @@ type Status struct {
 	Shift    Shift          `json:"shift,omitzero"`
 	Clock    Clock          `json:"clock,omitzero"`
 	Queue    Queue          `json:"queue"`
-	SeenAt   time.Time      `json:"seen_at,omitzero"` // when it last answered
+	// When it last answered. Zero: not since the agent started; Identity and Shift
+	// are then as an earlier run saw them.
+	SeenAt time.Time `json:"seen_at,omitzero"`
 }
 
 // What the cloud and people are alerted of.

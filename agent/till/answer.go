@@ -121,7 +121,7 @@ func (r *request) register(s register.Status) registerBody {
 	if !s.Clock.At.IsZero() {
 		b.Clock = &clockBody{AheadSeconds: int64(s.Clock.Ahead / time.Second), Off: s.Clock.Off(), ComparedAt: r.local(s.Clock.At)}
 	}
-	if !s.SeenAt.IsZero() {
+	if !s.SeenAt.IsZero() || s.Shift.Open {
 		shift := r.shift(s.Shift)
 		b.Shift = &shift
 	}

@@ -76,6 +76,8 @@ var mayImport = map[string][]string{
 	// What the fleet's operator works with.
 	"cloud/fleet": {"cloud/wire"},
 	"cloud/store": {"cloud/fleet", "cloud/wire"},
+	// The parts of the cloud know the nouns and the store, and never each other.
+	"cloud/config": {"cloud/store"},
 	// One page sees them all.
 	"agent": {
 		"agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",

@@ -83,7 +83,7 @@ type Certificate struct {
 
 // Enrolment is a one-time code with which an agent gets its certificate.
 type Enrolment struct {
-	Hash      string // of the code, as [HashToken] gives it
+	Hash      string // of the code, as [HashCode] gives it
 	Venue     string
 	Agent     string
 	By        string

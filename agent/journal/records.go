@@ -241,7 +241,7 @@ func (j *Journal) Acked(epoch, upTo int64) error {
 		if err != nil {
 			return err
 		}
-		if epoch == j.epoch && s.before+upTo > s.last {
+		if epoch == j.epoch && upTo > s.last-s.before {
 			return fmt.Errorf("up to %d of %d: %w", upTo, s.last-s.before, errAhead)
 		}
 		_, err = t.run(`INSERT INTO uplink (epoch, acked) VALUES (?, ?)
@@ -249,7 +249,7 @@ func (j *Journal) Acked(epoch, upTo int64) error {
 		if err != nil {
 			return err
 		}
-		_, err = t.run(`DELETE FROM health WHERE seq > ? AND seq <= ?`, s.before, min(s.before+upTo, s.last))
+		_, err = t.run(`DELETE FROM health WHERE seq > ? AND seq <= ?`, s.before, s.before+min(upTo, s.last-s.before))
 		return err
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -215,8 +216,10 @@ func TestTellHealth_IsOneRecordUntilTheCloudHasIt(t *testing.T) {
 func TestAcked_RefusesWhatWasNeverWritten(t *testing.T) {
 	j := fresh(t)
 	sale(t, j, "r1")
-	if err := j.Acked(j.Epoch(), 2); err == nil {
-		t.Error("the cloud has more than there is, and nobody hears of it")
+	for _, upTo := range []int64{2, math.MaxInt64} {
+		if err := j.Acked(j.Epoch(), upTo); err == nil {
+			t.Error("the cloud has more than there is, and nobody hears of it")
+		}
 	}
 	if n, err := j.Unacknowledged(); n != 1 || err != nil {
 		t.Errorf("%d left, %v", n, err)

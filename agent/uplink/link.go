@@ -32,6 +32,10 @@ type message struct {
 // repeats whatever matters.
 const incoming = 64
 
+// maxIncoming is the most bytes of a message that are read: a hundred registers'
+// settings have less.
+const maxIncoming = 4 * wire.MaxMessage
+
 // dial connects. The broker tells the will when we are gone without a word.
 func (u *Uplink) dial(ctx context.Context, will wire.Presence) (*link, error) {
 	l := &link{answer: u.Pace.Answer, lost: make(chan error, 1), in: make(chan message, incoming)}

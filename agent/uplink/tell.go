@@ -22,6 +22,7 @@ type teller struct {
 	changed bool      // there are acknowledgements that are not on the disk
 	noted   time.Time // when they last were
 	next    time.Time // not before this is there another piece
+	ahead   bool      // the cloud has more than was ever written, and people were told
 }
 
 // telling is how far one epoch is told.
@@ -102,8 +103,10 @@ func (t *teller) acked(a wire.Ack, now time.Time) error {
 		}
 	}
 	if a.UpTo > e.Last && e.Epoch == t.Journal.Epoch() {
-		// The journal refuses it, and says why; what it has is told all the same.
-		t.Log.Error("an acknowledgement is not believed", "error", t.Journal.Acked(a.Epoch, a.UpTo))
+		if !t.ahead { // what there is is told all the same; the cloud raises its own alarm
+			t.Log.Error("an acknowledgement is not believed", "error", t.Journal.Acked(a.Epoch, a.UpTo))
+		}
+		t.ahead = true
 		return nil
 	}
 	if a.UpTo > e.Acked {

@@ -274,6 +274,10 @@ func (s *talk) run(ctx context.Context) (err error) {
 // take does what a message asks. What cannot be read is passed over: nobody but
 // the cloud may write here, and it may be newer than we are.
 func (s *talk) take(ctx context.Context, t *teller, m message) (err error) {
+	if len(m.payload) > maxIncoming {
+		s.Log.Warn("a message from the cloud is too long", "topic", m.topic, "bytes", len(m.payload))
+		return nil
+	}
 	switch m.topic {
 	case wire.Topic(s.Agent, wire.TopicAck):
 		var a wire.Ack

@@ -293,7 +293,8 @@ type Enrolled struct {
 // /api/v1/renew. The answer is [Enrolled]; both certificates hold until the old
 // one ends.
 type Renewal struct {
-	Agent     string `json:"agent"`
-	Request   string `json:"request"`   // PEM: a signing request with a new key
-	Signature []byte `json:"signature"` // ASN.1 ECDSA by the present certificate's key, of the SHA-256 of Request's bytes
+	Agent       string `json:"agent"`
+	Certificate string `json:"certificate"` // PEM: the present one
+	Request     string `json:"request"`     // PEM: a signing request with a new key
+	Signature   []byte `json:"signature"`   // ASN.1 ECDSA by the present certificate's key, of the SHA-256 of Request's bytes
 }

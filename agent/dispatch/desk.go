@@ -267,6 +267,22 @@ func (d *Desk) XReport(ctx context.Context, terminal string) (report register.Re
 	return report, err
 }
 
+// Period reads the totals of some days, first and last included, as the active
+// register has them. They are not kept: the register gives them again.
+func (d *Desk) Period(ctx context.Context, terminal string, from, to time.Time) (report register.Report, err error) {
+	l, err := d.active(terminal)
+	if err != nil {
+		return report, err
+	}
+	err = l.ask(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, l.pace.Document)
+		defer cancel()
+		report, err = l.reg.Period(ctx, from, to)
+		return err
+	})
+	return report, err
+}
+
 // Reprint prints a copy of a fiscal receipt's document on the register that
 // made it. Error: receipt.ErrMove where it is not fiscal.
 func (d *Desk) Reprint(ctx context.Context, terminal, id string) error {

@@ -195,6 +195,10 @@ func apiShift(t *testing.T) {
 	if a := c.Post("/v1/shift/x-report", "").Want(http.StatusOK); a.Field("sales.count") != "1" || a.Field("sales.cash") != "12.00" || a.Field("cash") != "12.00" {
 		t.Errorf("%s", a.Body)
 	}
+	today := time.Now().In(time.FixedZone("", 4*60*60)).Format(time.DateOnly)
+	if a := c.Post("/v1/period-report", fmt.Sprintf(`{"from":%q,"to":%q}`, today, today)).Want(http.StatusOK); a.Field("sales.count") != "1" {
+		t.Errorf("%s", a.Body)
+	}
 	// What the till was told yes of goes out before the shift is closed.
 	for n := range 5 {
 		c.Post("/v1/receipts", sale(fmt.Sprintf("b%d", n))).Want(http.StatusAccepted)

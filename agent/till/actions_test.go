@@ -136,7 +136,7 @@ func TestFiscaliseWaitsForTheDocument(t *testing.T) {
 // and why.
 func FuzzActions(f *testing.F) {
 	actions := []string{"receipts/a-1/resolve", "receipts/a-1/withdraw", "receipts/a-1/retry", "receipts/a-1/fiscalise", "receipts/a-1/reprint",
-		"shift/open", "shift/close", "shift/x-report"}
+		"shift/open", "shift/close", "shift/x-report", "period-report"}
 	for _, body := range []string{
 		"", "{}", "null", "[]", `{"who":"Rəşad","why":"looked"}`, `{"verdict":"send","who":"Rəşad","why":"x"}`, `{"cashier":"Aysel","now":true}`,
 		`{"verdict":"was_made","who":"R","why":"x","document":{"fiscal_id":"BqZ5C1vTk9pX","number":"20"}}`, `{"who":"a","WHO":"b"}`, `{"who":1}`, "{\"who\":\"\xff\"}",

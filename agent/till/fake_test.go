@@ -281,6 +281,11 @@ func (d *desk) XReport(ctx context.Context, _ string) (register.Report, error) {
 	return d.report, d.ask(ctx, "")
 }
 
+func (d *desk) Period(ctx context.Context, _ string, from, to time.Time) (register.Report, error) {
+	d.who = from.Format(time.RFC3339) + " " + to.Format(time.RFC3339)
+	return d.report, d.ask(ctx, d.who)
+}
+
 func (d *desk) Reprint(ctx context.Context, _, id string) error {
 	err := d.ask(ctx, "")
 	if err == nil {

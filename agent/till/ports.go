@@ -2,6 +2,7 @@ package till
 
 import (
 	"context"
+	"time"
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
@@ -63,6 +64,8 @@ type Desk interface {
 	// CloseShiftNow does not wait for the queue, since a person says why.
 	CloseShiftNow(ctx context.Context, terminal, who, why string) (register.Report, error)
 	XReport(ctx context.Context, terminal string) (register.Report, error)
+	// Period reads the totals of some days, first and last included.
+	Period(ctx context.Context, terminal string, from, to time.Time) (register.Report, error)
 	// Reports are those that are kept of all its registers, "x" or "z", newest first.
 	Reports(terminal, kind string, limit int) ([]register.Reported, error)
 	// Reprint prints a copy of a fiscal receipt's document.

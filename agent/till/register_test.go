@@ -33,6 +33,18 @@ func TestShiftAndReports(t *testing.T) {
 	if s.desk.who != "Aysel M." {
 		t.Errorf("the register was told %q", s.desk.who)
 	}
+	s.Post("/v1/period-report", `{"from":"2026-11-01","to":"2026-11-24"}`).Want(http.StatusOK)
+	if want := "2026-11-01T00:00:00+04:00 2026-11-24T00:00:00+04:00"; s.desk.who != want {
+		t.Errorf("the register was asked for %q, want %q", s.desk.who, want)
+	}
+	for body, field := range map[string]string{
+		`{"to":"2026-11-24"}`: "from", `{"from":"1.11.2026","to":"2026-11-24"}`: "from", `{"from":"2026-11-24","to":"2026-11-23"}`: "to",
+		`{"from":"2026-11-24","to":"2026-02-30"}`: "to", `{"from":7,"to":"2026-11-24"}`: "from", ``: "",
+	} {
+		if a := s.Post("/v1/period-report", body).Want(http.StatusUnprocessableEntity); a.Field("errors.0.field") != field {
+			t.Errorf("%s: %s", body, a.Body)
+		}
+	}
 	s.Post("/v1/shift/open", `{"cashier":1}`).Want(http.StatusUnprocessableEntity)
 	s.Post("/v1/shift/open", `{"cashier":"`+strings.Repeat("x", 257)+`"}`).Want(http.StatusUnprocessableEntity)
 }
@@ -59,8 +71,12 @@ func TestARegistersFaultIsToldWithItsOwnWords(t *testing.T) {
 		t.Run(c.code, func(t *testing.T) {
 			s := newShop(t)
 			s.desk.err = c.err
-			for _, path := range []string{"/v1/shift/open", "/v1/shift/close", "/v1/shift/x-report", "/v1/registers/kassa-1/check"} {
-				a := s.Post(path, "").Want(c.status)
+			for _, path := range []string{"/v1/shift/open", "/v1/shift/close", "/v1/shift/x-report", "/v1/registers/kassa-1/check", "/v1/period-report"} {
+				body := ""
+				if path == "/v1/period-report" {
+					body = `{"from":"2026-11-01","to":"2026-11-24"}`
+				}
+				a := s.Post(path, body).Want(c.status)
 				if a.Field("errors.0.code") != c.code {
 					t.Errorf("%s: code %q", path, a.Field("errors.0.code"))
 				}

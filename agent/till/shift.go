@@ -105,6 +105,50 @@ func (a *api) xReport(w http.ResponseWriter, r *request) error {
 	return reply(w, r, http.StatusOK, r.report(report))
 }
 
+// periodReport reads the register's own totals of some days.
+func (a *api) periodReport(w http.ResponseWriter, r *request) error {
+	from, to, err := period(w, r)
+	if err != nil {
+		return err
+	}
+	report, err := a.Desk.Period(r.Context(), r.terminal, from, to)
+	if err != nil {
+		return err
+	}
+	return reply(w, r, http.StatusOK, r.report(report))
+}
+
+// period reads the first and the last day, in the shop's zone.
+func period(w http.ResponseWriter, r *request) (from, to time.Time, err error) {
+	data, err := body(w, r)
+	if err != nil {
+		return from, to, err
+	}
+	var b struct {
+		From string `json:"from"`
+		To   string `json:"to"`
+	}
+	if err := decode(data, &b); err != nil {
+		return from, to, err
+	}
+	var faults receipt.Faults
+	day := func(field, text string) time.Time {
+		t, err := time.ParseInLocation(time.DateOnly, text, r.zone)
+		switch {
+		case text == "":
+			faults = append(faults, receipt.Fault{Field: field, Code: receipt.CodeRequired})
+		case err != nil:
+			faults = append(faults, receipt.Fault{Field: field, Code: receipt.CodeNotAllowed, Detail: "2026-11-24"})
+		}
+		return t
+	}
+	from, to = day("from", b.From), day("to", b.To)
+	if len(faults) == 0 && to.Before(from) {
+		faults = append(faults, receipt.Fault{Field: "to", Code: receipt.CodePeriodOrder})
+	}
+	return from, to, asError(faults)
+}
+
 type reportsBody struct {
 	Reports []register.Reported `json:"reports"`
 }

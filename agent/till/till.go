@@ -98,6 +98,7 @@ func (a *api) routes() []route {
 		{Route{"POST", "/v1/shift/open"}, a.till(a.openShift)},
 		{Route{"POST", "/v1/shift/close"}, a.till(a.closeShift)},
 		{Route{"POST", "/v1/shift/x-report"}, a.till(a.xReport)},
+		{Route{"POST", "/v1/period-report"}, a.till(a.periodReport)},
 		{Route{"GET", "/v1/reports"}, a.till(a.getReports)},
 		{Route{"GET", "/v1/events"}, a.till(a.events)},
 		{Route{"GET", "/{$}"}, a.public(a.pointer)},

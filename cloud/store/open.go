@@ -95,10 +95,13 @@ func (s *store) once(ctx context.Context, do func(tx *tx) error) (err error) {
 		return err
 	}
 	defer t.Rollback() // does nothing once committed
-	if err := do(&tx{t, s, ctx}); err != nil {
-		return err
+	if err = do(&tx{t, s, ctx}); err == nil {
+		err = t.Commit()
 	}
-	return t.Commit()
+	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		err = errors.Join(ctx.Err(), err) // why the transaction was gone
+	}
+	return err
 }
 
 // closeConn gives a connection back to the pool; after a database's error it is

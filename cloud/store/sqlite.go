@@ -39,7 +39,7 @@ func openSQLite(ctx context.Context, dir string, now func() time.Time) (*store, 
 	s := &store{dialect: sqliteDialect, now: now, alone: func(*tx) error { return nil }} // one writer
 	path := filepath.Join(dir, sqliteFile)
 	s.lead = func(ctx context.Context) (held, error) { return holdFile(ctx, filepath.Join(dir, leadFile)) }
-	s.backup = func(ctx context.Context, file string) error { return s.vacuumInto(ctx, file) }
+	s.backup = func(ctx context.Context, file string) error { return vacuumInto(ctx, path, file) }
 	if err := s.connectSQLite(ctx, dir, path); err != nil {
 		return nil, fmt.Errorf("open the cloud's database %s: %w", path, err)
 	}
@@ -88,10 +88,11 @@ func connect(ctx context.Context, path, mode string, most int) (*sql.DB, error) 
 	options.Set("_synchronous", "FULL")
 	options.Set("_cache_size", "-65536") // KiB for each connection
 	options.Set("_stmt_cache_size", "64")
-	if mode == "rwc" {
+	switch mode {
+	case "rwc":
 		options.Set("_txlock", "immediate")
 		options.Set("_journal_mode", "WAL")
-	} else {
+	case "rw": // for reading, beside a writer
 		options.Set("_query_only", "on")
 	}
 	db, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()+"?"+options.Encode())
@@ -170,13 +171,15 @@ func length(columns []column) int {
 	panic("store: the first column is neither text nor a number")
 }
 
-// vacuumInto writes a copy. It goes through a connection that reads, so writing
-// goes on meanwhile.
-func (s *store) vacuumInto(ctx context.Context, file string) error {
-	if _, err := s.read.ExecContext(ctx, `VACUUM INTO ?1`, file); err != nil {
+// vacuumInto writes a copy of the database at path. It reads one moment on a
+// connection of its own, so writing goes on meanwhile.
+func vacuumInto(ctx context.Context, path, file string) error {
+	db, err := connect(ctx, path, "ro", 1)
+	if err != nil {
 		return err
 	}
-	return nil
+	_, err = db.ExecContext(ctx, `VACUUM INTO ?1`, file)
+	return errors.Join(err, db.Close())
 }
 
 // holdFile waits until no other process leads on this data_dir.

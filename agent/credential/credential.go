@@ -178,7 +178,7 @@ func (c *Credential) Renew(ctx context.Context) error {
 	}
 	agent, broker := s.Given.Agent, s.Given.Broker
 	s.Key = key
-	if err := s.ask(ctx, "renew", wire.Renewal{Agent: agent, Request: csr, Signature: signature}); err != nil {
+	if err := s.ask(ctx, "renew", wire.Renewal{Agent: agent, Certificate: s.Given.Certificate, Request: csr, Signature: signature}); err != nil {
 		return fmt.Errorf("renew the certificate at %s: %w", s.Cloud, err)
 	}
 	if s.Given.Agent != agent {

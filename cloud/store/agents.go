@@ -233,10 +233,20 @@ func (s *store) Renew(ctx context.Context, c fleet.Certificate) error {
 	return about(err, "renew the certificate of %s", c.Agent)
 }
 
-func (s *store) Certificate(ctx context.Context, serial string) (c fleet.Certificate, err error) {
-	err = s.row(ctx, `SELECT serial, agent, not_before, not_after, revoked_at FROM certificate WHERE serial = ?1`, serial).
-		Scan(&c.Serial, &c.Agent, at{&c.NotBefore}, at{&c.NotAfter}, at{&c.RevokedAt})
+const certificateQuery = `SELECT serial, agent, not_before, not_after, revoked_at FROM certificate`
+
+func readCertificate(r scanner) (c fleet.Certificate, err error) {
+	return c, r.Scan(&c.Serial, &c.Agent, at{&c.NotBefore}, at{&c.NotAfter}, at{&c.RevokedAt})
+}
+
+func (s *store) Certificate(ctx context.Context, serial string) (fleet.Certificate, error) {
+	c, err := readCertificate(s.row(ctx, certificateQuery+` WHERE serial = ?1`, serial))
 	return c, about(err, "read a certificate")
+}
+
+func (s *store) Revoked(ctx context.Context, now time.Time) ([]fleet.Certificate, error) {
+	list, err := all[fleet.Certificate](s.rows(ctx, certificateQuery+` WHERE revoked_at IS NOT NULL AND not_after > ?1 ORDER BY serial`, micro(now)))(readCertificate)
+	return list, about(err, "read the certificates that were taken back")
 }
 
 func (s *store) Revoke(ctx context.Context, agent string, when time.Time) error {

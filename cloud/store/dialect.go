@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -53,7 +54,8 @@ func (s *store) migrate(ctx context.Context, dialect string) error {
 	}
 	byNumber := map[int][]string{}
 	last := 0
-	for _, f := range files { // Glob sorts, and the shared file has the shorter name
+	slices.SortStableFunc(files, func(a, b string) int { return strings.Count(a, ".") - strings.Count(b, ".") }) // the shared first
+	for _, f := range files {
 		number, err := strconv.Atoi(strings.SplitN(strings.TrimPrefix(f, "schema/"), "_", 2)[0])
 		if err != nil {
 			return fmt.Errorf("read the number of %s: %w", f, err)

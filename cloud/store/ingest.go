@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"ekassa/cloud/fleet"
@@ -94,27 +96,37 @@ func (s *store) Ingest(ctx context.Context, records []wire.Record) ([]Stored, er
 	return stored, nil
 }
 
-// readAll reads the records' data and sorts them by agent, epoch and number.
-// Those that cannot be numbered are none.
+// readAll reads the records' data, on all cores, and sorts them by agent, epoch
+// and number. Those that cannot be numbered are none.
 func readAll(records []wire.Record) []entry {
 	entries := make([]entry, 0, len(records))
 	for _, r := range records {
-		if !wire.ValidAgent(r.Agent) || r.Epoch < 1 || r.Seq < 1 {
-			continue
+		if wire.ValidAgent(r.Agent) && r.Epoch >= 1 && r.Seq >= 1 {
+			r.Type = text(r.Type)
+			entries = append(entries, entry{Record: r})
 		}
-		r.Type = text(r.Type)
-		e := entry{Record: r}
-		body, err := r.Body()
-		switch {
-		case err != nil:
-			e.bad = err.Error()
-		default:
-			e.body, e.bad = body, faulty(body)
-		}
-		entries = append(entries, e)
 	}
+	const few = 64
+	var wg sync.WaitGroup
+	for part := range slices.Chunk(entries, max(few, 1+len(entries)/runtime.GOMAXPROCS(0))) {
+		wg.Go(func() {
+			for i := range part {
+				part[i].read()
+			}
+		})
+	}
+	wg.Wait()
 	slices.SortStableFunc(entries, compareEntries)
 	return entries
+}
+
+func (e *entry) read() {
+	body, err := e.Body()
+	if err != nil {
+		e.bad = err.Error()
+		return
+	}
+	e.body, e.bad = body, faulty(body)
 }
 
 // faulty says why a body cannot be used, or nothing.
@@ -375,10 +387,13 @@ func (in *ingestion) receipts() error {
 	var data [][]byte
 	for _, e := range rows {
 		r := *e.body.(*wire.Receipt)
-		r.Content = nil
-		d, err := json.Marshal(r)
-		if err != nil {
-			return err
+		d := []byte(e.Data)
+		if r.Content != nil { // it has a column of its own
+			r.Content = nil
+			var err error
+			if d, err = json.Marshal(r); err != nil {
+				return err
+			}
 		}
 		total, _ := qepik(r.Total) // faulty has looked
 		var made *int64

@@ -112,7 +112,7 @@ func (s *store) Answer(ctx context.Context, agent string, r wire.Result, when ti
 		state = fleet.CommandDone
 	}
 	err := s.tx(ctx, func(tx *tx) error {
-		n, err := tx.change(`UPDATE command SET state = ?3, result = ?4, error = ?5, answered_at = ?6 WHERE agent = ?1 AND id = ?2 AND state = 'pending'`,
+		n, err := tx.change(`UPDATE command SET state = ?3, result = ?4, error = ?5, answered_at = ?6 WHERE agent = ?1 AND id = ?2 AND state IN ('pending', 'expired')`, // done in time, and told late
 			agent, r.ID, string(state), []byte(r.Result), text(r.Error), micro(when))
 		if err != nil || n == 1 {
 			return err

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -95,10 +96,7 @@ func connect(ctx context.Context, path, mode string, most int) (*sql.DB, error) 
 	case "rw": // for reading, beside a writer
 		options.Set("_query_only", "on")
 	}
-	db, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()+"?"+options.Encode())
-	if err != nil {
-		return nil, err
-	}
+	db := sql.OpenDB(connector{"file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + options.Encode()})
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	if err := db.PingContext(ctx); err != nil {
@@ -106,6 +104,20 @@ func connect(ctx context.Context, path, mode string, most int) (*sql.DB, error) 
 	}
 	return db, nil
 }
+
+// connector opens connections with what the connection string has no word for.
+type connector struct{ name string }
+
+func (c connector) Driver() driver.Driver {
+	return &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
+		// Pages that every batch changes go into the database once in 32 MB of log, not
+		// with each batch; what the log keeps on disk is bounded.
+		_, err := conn.Exec(`PRAGMA wal_autocheckpoint = 8192; PRAGMA journal_size_limit = 67108864`, nil)
+		return err
+	}}
+}
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.name) }
 
 // verifySQLite reads back what the promises rest on.
 func verifySQLite(ctx context.Context, db *sql.DB) error {

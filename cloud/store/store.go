@@ -109,6 +109,9 @@ type Agents interface {
 	Certificate(ctx context.Context, serial string) (fleet.Certificate, error)
 	// Revoke takes an agent's certificates back; it may be enrolled again.
 	Revoke(ctx context.Context, agent string, at time.Time) error
+	// Revoked are the certificates that were taken back and have not ended by
+	// themselves.
+	Revoked(ctx context.Context, now time.Time) ([]fleet.Certificate, error)
 }
 
 // Settings are what agents should have, every version of it.
@@ -131,7 +134,8 @@ type Commands interface {
 	Commands(ctx context.Context, agent string, limit int) ([]fleet.Command, error)
 	// Pending gives those to repeat, of every agent where none is named.
 	Pending(ctx context.Context, agent string) ([]fleet.Command, error)
-	// Answer notes a result. The first one stays.
+	// Answer notes a result, of an expired one too: it was begun in time, and told
+	// late. The first one stays.
 	Answer(ctx context.Context, agent string, r wire.Result, at time.Time) error
 	// Expire ends the pending ones whose time is up.
 	Expire(ctx context.Context, now time.Time) (int, error)

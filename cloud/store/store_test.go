@@ -407,6 +407,11 @@ func testEnrolment(t *testing.T, open func() store.Store) {
 	_, err = s.Enrol(ctx, "h2", sign, began) // a code that was out
 	is(t, err, fleet.ErrSpent)
 	is(t, s.Revoke(ctx, "nobody", began), fleet.ErrNotFound)
+	found(t, len(must(s.Revoked(ctx, began.Add(-time.Hour)))(t)) > 1, "true")
+	for _, c := range must(s.Revoked(ctx, began.Add(-time.Hour)))(t) {
+		found(t, c.Agent == "a2" && c.RevokedAt.Equal(began), "true")
+	}
+	found(t, len(must(s.Revoked(ctx, began.AddDate(100, 0, 0)))(t)), "0") // ended by themselves
 	_, err = s.Certificate(ctx, "99")
 	is(t, err, fleet.ErrNotFound)
 	enrol(t, s, "v1", "a2")
@@ -513,6 +518,8 @@ func testCommands(t *testing.T, open func() store.Store) {
 	found(t, must(s.Expire(ctx, began.Add(time.Minute)))(t), "0")
 	found(t, must(s.Expire(ctx, began.Add(2*time.Minute)))(t), "1")
 	found(t, must(s.Command(ctx, "a1", "c2"))(t).State, "expired")
+	ok(t, s.Answer(ctx, "a1", wire.Result{ID: "c2", OK: true}, began.Add(time.Hour)))
+	found(t, must(s.Command(ctx, "a1", "c2"))(t).State, "done") // it was, and late
 	found(t, must(s.Commands(ctx, "a1", 1))(t)[0].ID, "c2")
 }
 

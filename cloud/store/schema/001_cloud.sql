@@ -80,7 +80,8 @@ CREATE TABLE stream (
   PRIMARY KEY (agent, epoch)
 ) STRICT;
 
--- Receipts in their last state: that of the highest (epoch, seq).
+-- Receipts in their last state: that of the highest (epoch, seq). Nothing that
+-- changes with the state is indexed, so that a change writes the row alone.
 CREATE TABLE receipt (
   number      NUMBER,
   agent       TEXT    NOT NULL,
@@ -100,7 +101,6 @@ CREATE TABLE receipt (
   UNIQUE (agent, terminal, id)
 ) STRICT;
 CREATE INDEX receipt_newest ON receipt (agent, received_at, number);
-CREATE INDEX receipt_fiscal ON receipt (agent, fiscal_at) WHERE fiscal_at IS NOT NULL;
 
 CREATE TABLE shift_report (
   number    NUMBER,

@@ -108,7 +108,8 @@ type Command struct {
 // CommandState is contract.md 6's.
 type CommandState string
 
-// The states of a command. Only a pending one may become another.
+// The states of a command. Only a pending one may become another, and an expired
+// one that is answered late.
 const (
 	CommandPending CommandState = "pending"
 	CommandDone    CommandState = "done"

@@ -671,7 +671,7 @@ func testRetain(t *testing.T, open func() store.Store) {
 		if seq == 7 {
 			state = "held"
 		}
-		batch = append(batch, receipt("a1", 1, seq, fmt.Sprint("r", seq), state, false))
+		batch = append(batch, receipt("a1", 1, seq, fmt.Sprint("r", seq), state, seq == 7))
 	}
 	batch = append(batch, record("a1", 1, n+5, wire.RecordShiftClosed, wire.ShiftReport{ClosedAt: began}))
 	must(s.Ingest(ctx, batch))(t)
@@ -689,9 +689,14 @@ func testRetain(t *testing.T, open func() store.Store) {
 	all := store.Policy{Records: day, Receipts: day, Reports: day, Acts: day, Alerts: day, Commands: day}
 	found(t, must(s.Retain(ctx, all, began.Add(day)))(t), "map[acts:0 alerts:0 commands:0 receipts:0 records:0 reports:0 sessions:0]")
 	found(t, must(s.Retain(ctx, all, began.Add(day+time.Second)))(t), "map[acts:1 alerts:1 commands:0 receipts:1199 records:1200 reports:1 sessions:0]")
-	found(t, must(s.Receipts(ctx, "a1", store.Filter{}))(t)[0].ID, "r7")
+	held := must(s.Receipts(ctx, "a1", store.Filter{}))(t)[0] // its record is gone, and it is whole
+	found(t, words(held.ID, held.State, string(held.Content)), `r7 held {"id":"r7","items":[{"name":"Plov"}]}`)
 	// What comes again of what was deleted is not stored again; the gap is known.
 	found(t, must(s.Ingest(ctx, batch))(t), "[{a1 {1 1200 [{1201 1204}]}}]")
 	found(t, len(must(s.Receipts(ctx, "a1", store.Filter{}))(t)), "1")
 	found(t, must(s.Alerts(ctx, store.Filter{}))(t)[0].Code, "open")
+	// The next state comes from its own record.
+	must(s.Ingest(ctx, []wire.Record{receipt("a1", 1, n+1, "r7", "fiscal", false)}))(t)
+	r := must(s.Receipts(ctx, "a1", store.Filter{}))(t)[0]
+	found(t, words(r.State, r.Document.FiscalID, string(r.Content) == string(held.Content)), "fiscal Fr7 true")
 }

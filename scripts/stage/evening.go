@@ -81,7 +81,7 @@ func (s *show) sell(ctx context.Context) ([]receipt, error) {
 	if err := till.Run(); err != nil {
 		return nil, fmt.Errorf("sell the evening: %w", err)
 	}
-	return s.journal()
+	return s.journal(s.token)
 }
 
 // sellOne hands over one receipt and waits for its document.
@@ -122,24 +122,34 @@ func firstLine(path string) ([]byte, error) {
 
 // post sends JSON to the agent as the till, and reads the answer.
 func (s *show) post(ctx context.Context, path string, body []byte, into any) (code int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.agentURL+path, bytes.NewReader(body))
+	req, err := newRequest(ctx, s.agentURL+path, s.token, body)
 	if err != nil {
 		return 0, err
 	}
-	req.Header.Set("Authorization", "Bearer "+s.token)
-	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Prefer", "wait=30")
 	return answer(req, into)
 }
 
-// journal lists all that the agent has, by its API.
-func (s *show) journal() (list []receipt, err error) {
+func newRequest(ctx context.Context, address, token string, body []byte) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return req, nil
+}
+
+// journal lists all that the agent has of a till, by its API.
+func (s *show) journal(token string) (list []receipt, err error) {
 	for cursor := ""; ; {
 		var page struct {
 			Receipts []receipt `json:"receipts"`
 			Next     string    `json:"next"`
 		}
-		if err := get(s.agentURL+"/v1/receipts?limit=200&cursor="+cursor, s.token, &page); err != nil {
+		if err := get(s.agentURL+"/v1/receipts?limit=200&cursor="+cursor, token, &page); err != nil {
 			return nil, err
 		}
 		list = append(list, page.Receipts...)

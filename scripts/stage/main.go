@@ -5,7 +5,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -14,9 +13,9 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -41,13 +40,13 @@ func main() {
 	flag.BoolVar(&o.once, "once", false, "sell one receipt, check it, and end")
 	flag.IntVar(&o.port, "port", 0, "the agent's `port` (default 8787, or a free one)")
 	flag.IntVar(&o.registerPort, "register-port", 0, "the simulated register's `port` (default 8008, or a free one)")
-	flag.IntVar(&o.limit, "limit", 0, "sell only the evening's first `N` receipts")
+	flag.IntVar(&o.limit, "limit", 0, "sell only the evening's first `N` receipts at each register")
 	flag.StringVar(&o.dir, "dir", "", "for scripts/demo: the folder with the programs; it is removed at the end")
 	flag.StringVar(&o.root, "root", ".", "for scripts/demo: the checkout")
 	flag.Usage = func() {
-		fmt.Fprint(os.Stderr, "scripts/demo sells a restaurant's evening to a simulated register, on loopback only.\n\n"+
+		fmt.Fprint(os.Stderr, "scripts/demo sells a restaurant's evening to simulated registers of three makers, on loopback only.\n\n"+
 			"  scripts/demo          an evening; stays up until Ctrl-C\n"+
-			"  scripts/demo --once   one receipt; exit code 0 where every check passed\n\nOptions:\n")
+			"  scripts/demo --once   one receipt each; exit code 0 where every check passed\n\nOptions:\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -86,6 +85,7 @@ type show struct {
 	serial, merchantID, token string
 	agentURL, registerURL     string
 	register                  *process
+	places                    []*place      // every till with its register, AzSmart's first
 	failed                    chan error    // of the processes
 	curtain                   func()        // ends the agent for good
 	agentGone                 chan struct{} // closed when it has ended for good
@@ -109,6 +109,12 @@ func (s *show) run(ctx context.Context) error {
 		return err
 	}
 	if err := s.check(ctx, sold); err != nil {
+		return err
+	}
+	if err := s.sellElsewhere(ctx); err != nil {
+		return err
+	}
+	if err := s.closeShifts(ctx); err != nil {
 		return err
 	}
 	fmt.Printf("\nAll checks passed, %s after the start.\n", time.Since(began).Round(100*time.Millisecond))
@@ -163,34 +169,39 @@ func (s *show) startAgent(ctx context.Context) error {
 		return err
 	}
 	s.agentURL = "http://" + listen
+	registers, terminals, err := s.startOthers()
+	if err != nil {
+		return err
+	}
 	yaml := fmt.Sprintf(`data_dir: data
 listen: %s
 discovery: {interfaces: [%s]}
 settings:
   module: {enabled: true, show_on_terminal: true, auto_send: true}
   tax: {type: vat18}
-  registers:               # no address: it is found by mDNS, and known by its serial
+  registers:               # the first has no address: it is found by mDNS, and known by its serial
     - {id: kassa-1, name: Bar, driver: azsmart, merchant_id: %s, serial: %s, terminal: till-1, mode: active}
-  terminals: [{id: till-1, name: Till 1}]
+%s  terminals: [{id: till-1, name: Till 1}%s]
   shift: {auto_open: true, warn_after: [22h, 23h], auto_close: "off", close_at: "05:00"}
   offline: {replay: auto, replay_within: 24h}
   timezone: Asia/Baku
   language: en
-`, listen, loopback, s.merchantID, s.serial)
+`, listen, loopback, s.merchantID, s.serial, registers, terminals)
 	if err := os.WriteFile(s.file("agent.yaml"), []byte(yaml), 0o600); err != nil {
 		return err
 	}
-	var complaint bytes.Buffer
-	add := exec.Command(s.file("ekassa-agent"), "token", "add", "till-1", "--config", s.file("agent.yaml"))
-	add.Stderr = &complaint
-	token, err := add.Output()
-	if err != nil {
-		return fmt.Errorf("make a token: %w: %s", err, complaint.String())
-	}
-	if err := os.WriteFile(s.file("token"), token, 0o600); err != nil {
+	if s.token, err = s.newToken("till-1"); err != nil {
 		return err
 	}
-	s.token = strings.TrimSpace(string(token))
+	if err := os.WriteFile(s.file("token"), []byte(s.token+"\n"), 0o600); err != nil {
+		return err
+	}
+	for _, p := range s.places {
+		if p.token, err = s.newToken(p.terminal); err != nil {
+			return err
+		}
+	}
+	s.places = slices.Insert(s.places, 0, &place{maker: "AzSmart", terminal: "till-1", register: "kassa-1", url: s.registerURL, token: s.token})
 	agent, err := s.newAgent()
 	if err != nil {
 		return err
@@ -268,6 +279,9 @@ func (s *show) close() {
 		<-s.agentGone
 	}
 	s.register.end()
+	for _, p := range s.places {
+		p.process.end()
+	}
 }
 
 // until asks again and again, and gives up when the time is up, a process has

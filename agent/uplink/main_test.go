@@ -132,6 +132,7 @@ type cloud struct {
 	results   []wire.Result
 	deaf      bool                   // acknowledges nothing
 	refuse    func(wire.Record) bool // does not store it
+	plain     bool                   // says nothing beyond UpTo and Missing
 	flying    int                    // the most records that ever came without an ack between
 	since     int
 }
@@ -242,7 +243,9 @@ func (c *cloud) ack(client mqtt.Client, epoch int64) {
 			a.Missing = append(a.Missing, wire.Range{From: seq, To: seq})
 		}
 	}
-	c.since = 0
+	if c.since = 0; !c.plain {
+		a.Top = top
+	}
 	c.say(client, wire.TopicAck, a)
 }
 

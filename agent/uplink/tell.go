@@ -3,6 +3,7 @@ package uplink
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -28,15 +29,19 @@ type teller struct {
 // telling is how far one epoch is told.
 type telling struct {
 	register.Told
-	next  int64             // the first that was not told on this connection
-	gaps  []wire.Range      // what the cloud says that it misses
-	sent  map[int64]*flight // told and not acknowledged
-	alone bool              // asked for by the cloud; nothing of it is our own to tell
+	next int64        // the first that was not told on this connection
+	gaps []wire.Range // what the cloud says that it misses
+	// stored is when the last was told of those that are stored.
+	stored time.Time
+	redo   []int64           // told without an answer, to be told again
+	sent   map[int64]*flight // told and not acknowledged
+	alone  bool              // asked for by the cloud; nothing of it is our own to tell
 }
 
 type flight struct {
-	at    time.Time
-	token mqtt.Token
+	at     time.Time
+	token  mqtt.Token
+	missed bool // the cloud has said since that it misses it
 }
 
 // doubts is what is held against records, from one connection to the next.
@@ -50,8 +55,12 @@ type doubts struct {
 
 type place struct{ epoch, seq int64 }
 
-// strikes are enough to set a record apart.
-const strikes = 3
+const (
+	strikes = 3 // are enough to set a record apart
+	// blindly: where the cloud does not say what it has beyond a gap, it may only
+	// be slow.
+	blindly = 10
+)
 
 func newTeller(u *Uplink, l *link) (*teller, error) {
 	t := &teller{Uplink: u, link: l, noted: time.Now()}
@@ -120,23 +129,24 @@ func (t *teller) acked(a wire.Ack, now time.Time) error {
 		}
 	}
 	for seq, f := range e.sent {
-		at := place{a.Epoch, seq}
-		switch {
-		case t.misses(e, seq):
-			if now.Sub(f.at) < t.Pace.Gap {
-				continue // it may be on its way
-			}
-			if received(f.token) {
-				if t.doubts.refused[at]++; t.doubts.refused[at] >= strikes {
-					if err := t.setApart(at, "the cloud has refused it"); err != nil {
-						return err
-					}
-				}
-			}
-			delete(e.sent, seq) // to be told again
-		case seq <= a.UpTo:
+		if seq <= max(a.UpTo, a.Top) && !e.misses(seq) {
 			delete(e.sent, seq)
-			delete(t.doubts.refused, at)
+			delete(t.doubts.refused, place{a.Epoch, seq})
+			if f.at.After(e.stored) {
+				e.stored = f.at
+			}
+		}
+	}
+	for seq, f := range e.sent {
+		if !e.misses(seq) || now.Sub(f.at) < t.Pace.Gap {
+			continue // it may be on its way
+		}
+		if f.missed = true; a.Top == 0 {
+			continue
+		}
+		// What was told after it is stored, and messages come in order.
+		if err := t.again(e, seq, f, e.stored.After(f.at), strikes); err != nil {
+			return err
 		}
 	}
 	if !t.behind() {
@@ -145,13 +155,23 @@ func (t *teller) acked(a wire.Ack, now time.Time) error {
 	return nil
 }
 
-func (t *teller) misses(e *telling, seq int64) bool {
-	for _, g := range e.gaps {
-		if g.From <= seq && seq <= g.To {
-			return true
-		}
+// again has a record told again. One that the broker has taken and the cloud has
+// passed over, so often that it is enough, is one that the cloud does not take.
+func (t *teller) again(e *telling, seq int64, f *flight, passed bool, enough int) error {
+	delete(e.sent, seq)
+	e.redo = append(e.redo, seq)
+	if !passed || !received(f.token) {
+		return nil
 	}
-	return false
+	at := place{e.Epoch, seq}
+	if t.doubts.refused[at]++; t.doubts.refused[at] < enough {
+		return nil
+	}
+	return t.setApart(at, "the cloud does not take it")
+}
+
+func (e *telling) misses(seq int64) bool {
+	return slices.ContainsFunc(e.gaps, func(g wire.Range) bool { return g.From <= seq && seq <= g.To })
 }
 
 // behind says whether anything is still to be told or acknowledged.
@@ -195,9 +215,11 @@ func (t *teller) fill(now time.Time) (time.Duration, error) {
 	room := window
 	for _, e := range t.epochs {
 		for seq, f := range e.sent {
-			if now.Sub(f.at) >= t.Pace.Again {
-				delete(e.sent, seq)
-				e.next = min(e.next, seq)
+			if now.Sub(f.at) < t.Pace.Again {
+				continue
+			}
+			if err := t.again(e, seq, f, f.missed, blindly); err != nil {
+				return 0, err
 			}
 		}
 		room -= len(e.sent)
@@ -258,6 +280,7 @@ func (t *teller) tell(e *telling, most int, now time.Time) (n int, err error) {
 		}
 		e.sent[seq] = &flight{at: now, token: t.link.publish(wire.Topic(t.Agent, wire.TopicReport), false, data)}
 		e.next = max(e.next, seq+1)
+		e.redo = slices.DeleteFunc(e.redo, func(x int64) bool { return x == seq })
 		n++
 		crash.Point(crash.Published)
 	}
@@ -266,29 +289,39 @@ func (t *teller) tell(e *telling, most int, now time.Time) (n int, err error) {
 
 // wanted gives the numbers to be told next, at most so many and close together.
 func (e *telling) wanted(most int) (list []int64) {
-	add := func(from, to int64) bool {
-		for seq := from; seq <= to; seq++ {
-			if len(list) == most || len(list) > 0 && seq-list[0] >= int64(most) {
-				return false
-			}
-			if _, waits := e.sent[seq]; !waits {
-				list = append(list, seq)
-			}
-		}
-		return true
+	slices.Sort(e.redo)
+	e.redo = slices.DeleteFunc(slices.Compact(e.redo), func(seq int64) bool { return seq <= e.Acked && !e.alone })
+	for _, seq := range e.redo {
+		list = e.add(list, most, seq, seq)
 	}
 	for _, g := range e.gaps {
 		to := g.To
 		if !e.alone {
 			to = min(to, e.next-1) // what is beyond is told anyway, in its turn
 		}
-		if !add(max(1, g.From), to) {
-			return list
+		list = e.add(list, most, max(1, g.From), to)
+	}
+	if !e.alone {
+		list = e.add(list, most, e.next, e.Last)
+	}
+	return list
+}
+
+// add adds what is not under way and not too far from what is there already.
+func (e *telling) add(list []int64, most int, from, to int64) []int64 {
+	if len(list) > 0 {
+		from = max(from, list[0])
+		to = min(to, list[0]+int64(most)-1)
+	}
+	for seq := from; seq <= to && len(list) < most; seq++ {
+		if _, waits := e.sent[seq]; waits || slices.Contains(list, seq) {
+			continue
+		}
+		if list = append(list, seq); len(list) == 1 {
+			to = min(to, seq+int64(most)-1)
 		}
 	}
-	if !e.alone && (len(list) == 0 || e.next > list[len(list)-1]) {
-		add(e.next, e.Last)
-	}
+	slices.Sort(list)
 	return list
 }
 

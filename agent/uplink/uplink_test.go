@@ -145,20 +145,37 @@ func TestRun_APoisonedRecordIsSetApart(t *testing.T) {
 
 func TestRun_WhatTheCloudRefusesDoesNotStopTheRest(t *testing.T) {
 	t.Parallel()
-	addr := freeAddr(t)
-	b := &mochiBroker{}
-	b.start(t, addr)
-	defer b.kill(t)
-	c, s := dialCloud(t, addr), newShop(t, addr)
-	c.refuse = func(r wire.Record) bool { return r.Seq == 3 && r.Type == wire.RecordReceipt }
-	for n := range 50 {
-		s.sell(fmt.Sprint("r", n), 1)
-	}
-	s.connect()
-	// What comes later shows the cloud that one is missing.
-	until(t, "the others are told", func() bool { return c.has(s.j.Epoch(), 51) && s.settled() })
-	if r := c.record(s.j.Epoch(), 3); r.Type != wire.RecordAlert {
-		t.Errorf("%+v", r)
+	for _, plain := range []bool{false, true} {
+		t.Run(fmt.Sprint("plain ", plain), func(t *testing.T) {
+			t.Parallel()
+			addr := freeAddr(t)
+			b := &mochiBroker{}
+			b.start(t, addr)
+			t.Cleanup(func() { b.kill(t) })
+			c, s := dialCloud(t, addr), newShop(t, addr)
+			c.plain = plain
+			c.refuse = func(r wire.Record) bool { return r.Seq == 3 && r.Type == wire.RecordReceipt }
+			for n := range 50 {
+				s.sell(fmt.Sprint("r", n), 1)
+			}
+			s.pace.Gap, s.pace.Again = 5*time.Millisecond, 50*time.Millisecond
+			if !plain {
+				s.pace.Again = time.Hour // nothing waits for its end
+			}
+			s.connect()
+			// What comes later shows the cloud that one is missing.
+			n := 50
+			until(t, "an alert stands in for it", func() bool {
+				s.sell(fmt.Sprint("r", n), 1)
+				n++
+				time.Sleep(20 * time.Millisecond) // a shop that sells on
+				return c.has(s.j.Epoch(), 51)
+			})
+			until(t, "all is told", func() bool { return c.has(s.j.Epoch(), int64(n+1)) && s.settled() })
+			if r := c.record(s.j.Epoch(), 3); r.Type != wire.RecordAlert {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }
 

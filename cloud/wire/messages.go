@@ -237,6 +237,9 @@ type Ack struct {
 	Epoch   int64   `json:"epoch"`
 	UpTo    int64   `json:"up_to"` // every record up to here is stored
 	Missing []Range `json:"missing,omitempty"`
+	// Top is the highest number up to which Missing is complete: what is not
+	// missing below it is stored. 0: nothing is said beyond UpTo.
+	Top int64 `json:"top,omitempty"`
 }
 
 // Range of record numbers, both included.

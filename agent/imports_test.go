@@ -76,6 +76,8 @@ var mayImport = map[string][]string{
 	// What the fleet's operator works with.
 	"cloud/fleet": {"cloud/wire"},
 	"cloud/store": {"cloud/fleet", "cloud/wire"},
+	// What people may do with it, whichever door they come by.
+	"cloud/control": {"cloud/fleet", "cloud/store", "cloud/wire"},
 	// The parts of the cloud know the nouns and the store, and never each other.
 	"cloud/config":    {"cloud/store"},
 	"cloud/authority": {"cloud/fleet", "cloud/wire"},

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"ekassa/cloud/wire"
 )
 
 // leadEvery is how often the leader looks whether it still leads, and the others
@@ -144,16 +146,45 @@ func (s *store) retainRecords(ctx context.Context, before int64) (sum int64, err
 		return 0, err
 	}
 	for _, l := range lines {
-		n, err := s.steps(ctx, func(tx *tx) (int64, error) {
-			return tx.change(fmt.Sprintf(`DELETE FROM record WHERE agent = ?1 AND epoch = ?2 AND seq IN (SELECT seq FROM record WHERE agent = ?1 AND epoch = ?2
-				AND received_at < ?3 AND seq <= (SELECT up_to FROM stream WHERE agent = ?1 AND epoch = ?2) ORDER BY seq LIMIT %d)`, retainStep), l.agent, l.epoch, before)
-		})
+		n, err := s.steps(ctx, func(tx *tx) (int64, error) { return tx.deleteRecords(l, before) })
 		sum += n
 		if err != nil {
 			return sum, err
 		}
 	}
 	return sum, nil
+}
+
+// deleteRecords deletes some of a line's oldest. What receipts need of them they
+// take over.
+func (t *tx) deleteRecords(l line, before int64) (int64, error) {
+	if err := t.row(`SELECT id FROM agent WHERE id = ?1`+t.s.lock, l.agent).Scan(new(string)); err != nil {
+		return 0, err
+	}
+	records, err := all[wire.Record](t.rows(fmt.Sprintf(`SELECT seq, type, data FROM record WHERE agent = ?1 AND epoch = ?2 AND received_at < ?3
+		AND seq <= (SELECT up_to FROM stream WHERE agent = ?1 AND epoch = ?2) ORDER BY seq LIMIT %d`, retainStep), l.agent, l.epoch, before))(
+		func(r scanner) (w wire.Record, err error) { return w, r.Scan(&w.Seq, &w.Type, (*[]byte)(&w.Data)) })
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range records {
+		body, err := r.Body()
+		receipt, ok := body.(*wire.Receipt)
+		if err != nil || !ok || faulty(body) != "" {
+			continue // no receipt was made of it
+		}
+		err = t.exec(`UPDATE receipt SET data = CASE WHEN epoch = ?4 AND seq = ?5 THEN ?6 ELSE data END,
+			content = CASE WHEN content_epoch = ?4 AND content_seq = ?5 THEN ?6 ELSE content END
+			WHERE agent = ?1 AND terminal = ?2 AND id = ?3 AND (epoch = ?4 AND seq = ?5 OR content_epoch = ?4 AND content_seq = ?5)`,
+			l.agent, receipt.Terminal, receipt.ID, l.epoch, r.Seq, []byte(r.Data))
+		if err != nil {
+			return 0, err
+		}
+	}
+	if len(records) == 0 {
+		return 0, nil
+	}
+	return t.change(`DELETE FROM record WHERE agent = ?1 AND epoch = ?2 AND received_at < ?3 AND seq <= ?4`, l.agent, l.epoch, before, records[len(records)-1].Seq)
 }
 
 func (s *store) Backup(ctx context.Context, file string) (err error) {

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
+	"database/sql"
 	"fmt"
 	"maps"
 	"runtime"
@@ -48,7 +48,7 @@ func (l line) compare(m line) int {
 // stream is how far a line is stored.
 type stream struct {
 	upTo, top int64
-	missing   []wire.Range
+	ack       wire.Ack
 	changed   bool
 }
 
@@ -201,7 +201,7 @@ func (in *ingestion) run(entries []entry) ([]Stored, error) {
 	var stored []Stored
 	for _, l := range slices.SortedFunc(maps.Keys(in.streams), line.compare) {
 		st := in.streams[l]
-		stored = append(stored, Stored{l.agent, wire.Ack{Epoch: l.epoch, UpTo: st.upTo, Missing: st.missing}})
+		stored = append(stored, Stored{l.agent, st.ack})
 	}
 	return stored, nil
 }
@@ -353,14 +353,16 @@ func newer(table string, columns ...string) string {
 	return strings.Join(sets, ", ")
 }
 
-var receiptTail = `ON CONFLICT (agent, terminal, id) DO UPDATE SET content = coalesce(receipt.content, excluded.content), ` +
+// What a deleted record left behind goes with the state that it told of.
+var receiptTail = `ON CONFLICT (agent, terminal, id) DO UPDATE SET
+	content_epoch = coalesce(receipt.content_epoch, excluded.content_epoch), content_seq = coalesce(receipt.content_seq, excluded.content_seq), ` +
 	newer("receipt", "changed_at", "received_at", "stored_at", "state", "kind", "total", "fiscal_at", "data", "epoch", "seq")
 
 func (in *ingestion) receipts() error {
 	type key struct{ agent, terminal, id string }
 	last := map[key]int{} // position below
 	var rows []entry
-	var contents [][]byte
+	var contentEpochs, contentSeqs []*int64
 	for _, e := range in.fresh { // by number: the last one is the newest
 		r, ok := e.body.(*wire.Receipt)
 		if !ok || e.bad != "" {
@@ -371,11 +373,11 @@ func (in *ingestion) receipts() error {
 		if !ok {
 			n = len(rows)
 			last[k] = n
-			rows, contents = append(rows, e), append(contents, nil)
+			rows, contentEpochs, contentSeqs = append(rows, e), append(contentEpochs, nil), append(contentSeqs, nil)
 		}
 		rows[n] = e
-		if contents[n] == nil {
-			contents[n] = r.Content
+		if contentSeqs[n] == nil && r.Content != nil {
+			contentEpochs[n], contentSeqs[n] = &e.Epoch, &e.Seq
 		}
 	}
 	if len(rows) == 0 {
@@ -384,17 +386,8 @@ func (in *ingestion) receipts() error {
 	var agents, terminals, ids, states, kinds []string
 	var epochs, seqs, changed, received, stored, totals []int64
 	var fiscal []*int64
-	var data [][]byte
 	for _, e := range rows {
-		r := *e.body.(*wire.Receipt)
-		d := []byte(e.Data)
-		if r.Content != nil { // it has a column of its own
-			r.Content = nil
-			var err error
-			if d, err = json.Marshal(r); err != nil {
-				return err
-			}
-		}
+		r := e.body.(*wire.Receipt)
 		total, _ := qepik(r.Total) // faulty has looked
 		var made *int64
 		if r.Document != nil {
@@ -405,12 +398,12 @@ func (in *ingestion) receipts() error {
 		epochs, seqs = append(epochs, e.Epoch), append(seqs, e.Seq)
 		changed, received, stored = append(changed, micro(e.Time)), append(received, micro(r.ReceivedAt)), append(stored, micro(in.now))
 		states, kinds, totals = append(states, text(r.State)), append(kinds, text(r.Kind)), append(totals, total)
-		fiscal, data = append(fiscal, made), append(data, d)
+		fiscal = append(fiscal, made)
 	}
 	return in.tx.s.insert(in.tx.Tx, "receipt", []column{
 		{"agent", agents}, {"terminal", terminals}, {"id", ids}, {"epoch", epochs}, {"seq", seqs},
 		{"changed_at", changed}, {"received_at", received}, {"stored_at", stored}, {"state", states}, {"kind", kinds},
-		{"total", totals}, {"fiscal_at", fiscal}, {"data", data}, {"content", contents},
+		{"total", totals}, {"fiscal_at", fiscal}, {"content_epoch", contentEpochs}, {"content_seq", contentSeqs},
 	}, receiptTail)
 }
 
@@ -487,14 +480,12 @@ func (in *ingestion) advance() error {
 	var epochs, upTo, tops []int64
 	for _, l := range slices.SortedFunc(maps.Keys(in.streams), line.compare) {
 		st := in.streams[l]
+		st.ack = wire.Ack{Epoch: l.epoch, UpTo: st.upTo}
 		if st.upTo < st.top {
-			rows, err := in.tx.rows(islandsQuery, l.agent, l.epoch, st.upTo)
-			if err == nil {
-				st.upTo, st.missing, err = islands(rows, st.upTo)
-			}
-			if err != nil {
+			if err := islands(in.tx.rows(islandsQuery, l.agent, l.epoch, st.upTo))(&st.ack); err != nil {
 				return err
 			}
+			st.upTo = st.ack.UpTo
 		}
 		if st.changed {
 			agents, epochs, upTo, tops = append(agents, l.agent), append(epochs, l.epoch), append(upTo, st.upTo), append(tops, st.top)
@@ -512,31 +503,29 @@ var islandsQuery = fmt.Sprintf(`SELECT min(seq), max(seq) FROM
 	(SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM record WHERE agent = ?1 AND epoch = ?2 AND seq > ?3) AS numbers
 	GROUP BY island ORDER BY 1 LIMIT %d`, maxMissing+1)
 
-type results interface {
-	scanner
-	Next() bool
-	Err() error
-	Close() error
-}
-
-// islands gives how far numbers are stored without a gap, and the gaps beyond.
-func islands(rows results, upTo int64) (int64, []wire.Range, error) {
-	defer rows.Close()
-	var missing []wire.Range
-	end := upTo
-	for rows.Next() {
-		var from, to int64
-		if err := rows.Scan(&from, &to); err != nil {
-			return 0, nil, err
+// islands completes an ack with what is stored above its UpTo.
+func islands(rows *sql.Rows, err error) func(a *wire.Ack) error {
+	return func(a *wire.Ack) error {
+		if err != nil {
+			return err
 		}
-		if from == upTo+1 {
-			upTo = to
-		} else if len(missing) < maxMissing {
-			missing = append(missing, wire.Range{From: end + 1, To: from - 1})
+		defer rows.Close()
+		end := a.UpTo
+		for rows.Next() {
+			var from, to int64
+			if err := rows.Scan(&from, &to); err != nil {
+				return err
+			}
+			switch {
+			case from == a.UpTo+1:
+				a.UpTo = to
+			case len(a.Missing) < maxMissing:
+				a.Missing, a.Top = append(a.Missing, wire.Range{From: end + 1, To: from - 1}), to
+			}
+			end = to
 		}
-		end = to
+		return rows.Err()
 	}
-	return upTo, missing, rows.Err()
 }
 
 // alertKey: of one, the first is raised.
@@ -595,11 +584,7 @@ func (s *store) Acks(ctx context.Context, agent string) ([]wire.Ack, error) {
 	acks := []wire.Ack{}
 	for _, k := range streams {
 		if k.UpTo < k.top {
-			rows, err := s.rows(ctx, islandsQuery, agent, k.Epoch, k.UpTo)
-			if err == nil {
-				k.UpTo, k.Missing, err = islands(rows, k.UpTo)
-			}
-			if err != nil {
+			if err := islands(s.rows(ctx, islandsQuery, agent, k.Epoch, k.UpTo))(&k.Ack); err != nil {
 				return nil, fmt.Errorf("read how far %s is stored: %w", agent, err)
 			}
 		}

@@ -22,18 +22,26 @@ func (s *store) Receipts(ctx context.Context, agent string, f Filter) ([]fleet.R
 	if f.Before > 0 {
 		w.and("(received_at, number) < (SELECT received_at, number FROM receipt WHERE number = ?)", f.Before)
 	}
-	list, err := all[fleet.Receipt](s.rows(ctx, fmt.Sprintf(`SELECT number, changed_at, data, content FROM receipt%s ORDER BY received_at DESC, number DESC LIMIT %d`, &w, f.limit()), w.args...))(
+	list, err := all[fleet.Receipt](s.rows(ctx, fmt.Sprintf(`SELECT number, changed_at,
+		coalesce(data, (SELECT data FROM record WHERE record.agent = receipt.agent AND record.epoch = receipt.epoch AND record.seq = receipt.seq)),
+		coalesce(content, (SELECT data FROM record WHERE record.agent = receipt.agent AND record.epoch = receipt.content_epoch AND record.seq = receipt.content_seq))
+		FROM receipt%s ORDER BY received_at DESC, number DESC LIMIT %d`, &w, f.limit()), w.args...))(
 		func(row scanner) (r fleet.Receipt, err error) {
-			var data, content []byte
-			if err := row.Scan(&r.Number, at{&r.ChangedAt}, &data, &content); err != nil {
+			var data, first []byte
+			if err := row.Scan(&r.Number, at{&r.ChangedAt}, &data, &first); err != nil {
 				return r, err
 			}
 			r.Agent = agent
 			if err := json.Unmarshal(data, &r.Receipt); err != nil {
 				return r, err
 			}
-			r.Content = content
-			return r, nil
+			if first == nil {
+				return r, nil
+			}
+			var had struct{ Content json.RawMessage }
+			err = json.Unmarshal(first, &had)
+			r.Content = had.Content
+			return r, err
 		})
 	if err != nil {
 		return nil, fmt.Errorf("read the receipts of %s: %w", agent, err)

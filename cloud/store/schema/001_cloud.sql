@@ -81,7 +81,8 @@ CREATE TABLE stream (
 ) STRICT;
 
 -- Receipts in their last state: that of the highest (epoch, seq). Nothing that
--- changes with the state is indexed, so that a change writes the row alone.
+-- changes with the state is indexed, so that a change writes the row alone; what
+-- the record has is not written a second time.
 CREATE TABLE receipt (
   number      NUMBER,
   agent       TEXT    NOT NULL,
@@ -96,8 +97,10 @@ CREATE TABLE receipt (
   kind        TEXT    NOT NULL,
   total       INTEGER NOT NULL, -- qepik
   fiscal_at   INTEGER,          -- by the register's clock
-  data        BLOB    NOT NULL,
-  content     BLOB,             -- of the first record that had it
+  content_epoch INTEGER,        -- of the first record that had the content
+  content_seq   INTEGER,
+  data        BLOB,             -- those records' own, once they are deleted
+  content     BLOB,
   UNIQUE (agent, terminal, id)
 ) STRICT;
 CREATE INDEX receipt_newest ON receipt (agent, received_at, number);

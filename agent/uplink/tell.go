@@ -145,43 +145,27 @@ func (t *teller) acked(a wire.Ack, now time.Time) error {
 			continue
 		}
 		// What was told after it is stored, and messages come in order.
-		if err := t.again(e, seq, f, e.stored.After(f.at), strikes); err != nil {
-			return err
-		}
-	}
-	if !t.behind() {
-		return t.note(now.Add(t.Pace.Note)) // all is told: the next start need not begin with it
+		t.again(e, seq, f, e.stored.After(f.at), strikes)
 	}
 	return nil
 }
 
 // again has a record told again. One that the broker has taken and the cloud has
 // passed over, so often that it is enough, is one that the cloud does not take.
-func (t *teller) again(e *telling, seq int64, f *flight, passed bool, enough int) error {
+func (t *teller) again(e *telling, seq int64, f *flight, passed bool, enough int) {
 	delete(e.sent, seq)
 	e.redo = append(e.redo, seq)
 	if !passed || !received(f.token) {
-		return nil
+		return
 	}
 	at := place{e.Epoch, seq}
-	if t.doubts.refused[at]++; t.doubts.refused[at] < enough {
-		return nil
+	if t.doubts.refused[at]++; t.doubts.refused[at] >= enough {
+		t.setApart(at, "the cloud does not take it")
 	}
-	return t.setApart(at, "the cloud does not take it")
 }
 
 func (e *telling) misses(seq int64) bool {
 	return slices.ContainsFunc(e.gaps, func(g wire.Range) bool { return g.From <= seq && seq <= g.To })
-}
-
-// behind says whether anything is still to be told or acknowledged.
-func (t *teller) behind() bool {
-	for _, e := range t.epochs {
-		if e.Acked < e.Last || len(e.sent) > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // note puts acknowledgements on the disk, now and then: what is lost of them is
@@ -215,11 +199,8 @@ func (t *teller) fill(now time.Time) (time.Duration, error) {
 	room := window
 	for _, e := range t.epochs {
 		for seq, f := range e.sent {
-			if now.Sub(f.at) < t.Pace.Again {
-				continue
-			}
-			if err := t.again(e, seq, f, f.missed, blindly); err != nil {
-				return 0, err
+			if now.Sub(f.at) >= t.Pace.Again {
+				t.again(e, seq, f, f.missed, blindly)
 			}
 		}
 		room -= len(e.sent)
@@ -273,9 +254,7 @@ func (t *teller) tell(e *telling, most int, now time.Time) (n int, err error) {
 			if r.Apart != "" { // what stands in for it cannot be told either
 				return n, fmt.Errorf("write record %d: %w", seq, err)
 			}
-			if err := t.setApart(at, err.Error()); err != nil {
-				return n, err
-			}
+			t.setApart(at, err.Error())
 			continue // its alert comes with the next piece
 		}
 		e.sent[seq] = &flight{at: now, token: t.link.publish(wire.Topic(t.Agent, wire.TopicReport), false, data)}
@@ -334,11 +313,13 @@ func lost(epoch, seq int64) register.Record {
 	}
 }
 
-func (t *teller) setApart(at place, why string) error {
+func (t *teller) setApart(at place, why string) {
 	delete(t.doubts.lost, at)
 	delete(t.doubts.refused, at)
 	t.Log.Error("a record cannot be told and is set apart: the cloud gets an alert in its place", "epoch", at.epoch, "seq", at.seq, "reason", why)
-	return t.Journal.SetApart(at.epoch, at.seq, why)
+	if err := t.Journal.SetApart(at.epoch, at.seq, why); err != nil { // it is told as before
+		t.Log.Error("a record could not be set apart", "error", err)
+	}
 }
 
 // end draws what can be drawn from how the connection ended. The broker answers
@@ -367,7 +348,7 @@ func (t *teller) end(hungUp bool) error {
 	}
 	at := open[0]
 	if t.doubts.lost[at]++; t.doubts.lost[at] >= strikes {
-		err = errors.Join(err, t.setApart(at, fmt.Sprintf("%d connections ended at once when it was sent", strikes)))
+		t.setApart(at, fmt.Sprintf("%d connections ended at once when it was sent", strikes))
 	}
 	return err
 }

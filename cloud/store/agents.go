@@ -51,13 +51,13 @@ func (s *store) SwitchModule(ctx context.Context, venue, driver string, w fleet.
 		if err := tx.row(`SELECT id FROM venue WHERE id = ?1`+s.lock, venue).Scan(new(string)); err != nil {
 			return err
 		}
-		on := false
-		err := tx.row(`SELECT on_off FROM switch WHERE venue = ?1 AND driver = ?2 ORDER BY number DESC LIMIT 1`, venue, driver).Scan(&on)
-		if err != nil && !errors.Is(err, fleet.ErrNotFound) || err == nil && on == w.On || errors.Is(err, fleet.ErrNotFound) && !w.On {
-			if errors.Is(err, fleet.ErrNotFound) {
-				return nil // off already, having never been on
-			}
+		on := false // until it is switched on first
+		err := tx.row(`SELECT on_off FROM switch WHERE venue = ?1 AND driver = ?2 ORDER BY number DESC LIMIT 1`, venue, text(driver)).Scan(&on)
+		if err != nil && !errors.Is(err, fleet.ErrNotFound) {
 			return err
+		}
+		if on == w.On {
+			return nil
 		}
 		return tx.exec(`INSERT INTO switch (venue, driver, on_off, at, by_whom) VALUES (?1, ?2, ?3, ?4, ?5)`, venue, text(driver), flag(w.On), micro(w.At), text(by))
 	})

@@ -13,6 +13,7 @@ import (
 )
 
 func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
 	cluster := storetest.MustPostgres(t)
 	alter := func(statement string) string { // NAME is the new one's
 		url := cluster.Database()

@@ -183,6 +183,7 @@ func TestKilledWriter(t *testing.T) {
 			fmt.Printf("acked %d\n", must(s.Ingest(context.Background(), run(from, 20)))(t)[0].UpTo)
 		}
 	}
+	t.Parallel()
 	dir := t.TempDir()
 	s := must(store.Open(t.Context(), "sqlite", dir, clock))(t)
 	enrolled(t, s, "a1")
@@ -232,12 +233,13 @@ func stored(t *testing.T, s store.Store, acked int64) {
 }
 
 func TestCrashedPostgres(t *testing.T) {
+	t.Parallel()
 	cluster := storetest.MustPostgres(t)
 	s := must(store.Open(t.Context(), cluster.Database(), t.TempDir(), clock))(t)
 	defer s.Close()
 	enrolled(t, s, "a1")
 	next := int64(1)
-	for range 3 {
+	for range 2 {
 		acks := make(chan int64)
 		go func() { // until the server is gone
 			defer close(acks)
@@ -268,6 +270,7 @@ func TestCrashedPostgres(t *testing.T) {
 
 // TestLeaderLosesItsConnection: it stops, and another one leads.
 func TestLeaderLosesItsConnection(t *testing.T) {
+	t.Parallel()
 	cluster := storetest.MustPostgres(t)
 	s := must(store.Open(t.Context(), cluster.Database(), t.TempDir(), clock))(t)
 	defer s.Close()

@@ -102,7 +102,8 @@ type Agents interface {
 
 	AddEnrolment(ctx context.Context, e fleet.Enrolment) error
 	// Enrol spends the code and notes the certificate in one commit; the agent's
-	// older certificates are revoked. Errors: fleet.ErrNotFound, fleet.ErrSpent.
+	// older certificates are revoked. sign may be asked more than once. Errors:
+	// fleet.ErrNotFound, fleet.ErrSpent.
 	Enrol(ctx context.Context, codeHash string, sign func(fleet.Enrolment) (fleet.Certificate, error), now time.Time) (fleet.Enrolment, error)
 	// Renew notes a further certificate of an agent that is not revoked.
 	Renew(ctx context.Context, c fleet.Certificate) error

@@ -141,9 +141,13 @@ var suite = map[string]func(t *testing.T, open func() store.Store){
 }
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	for _, d := range databases(t) {
 		for name, test := range suite {
-			t.Run(d.name+"/"+name, func(t *testing.T) { test(t, d.make(t)) })
+			t.Run(d.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				test(t, d.make(t))
+			})
 		}
 	}
 }

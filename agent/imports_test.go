@@ -80,6 +80,7 @@ var mayImport = map[string][]string{
 	"cloud/control": {"cloud/fleet", "cloud/store", "cloud/wire"},
 	// The parts of the cloud know the nouns and the store, and never each other.
 	"cloud/config":    {"cloud/store"},
+	"cloud/api":       {"cloud/control", "cloud/fleet", "cloud/store", "cloud/wire"},
 	"cloud/authority": {"cloud/fleet", "cloud/wire"},
 	"cloud/broker":    {"cloud/wire"},
 	// One page sees them all.

@@ -33,8 +33,8 @@ import (
 	"ekassa/cloud/wire"
 )
 
-// fleet is a small cloud: it enrolls one agent, and stores what that tells.
-type fleet struct {
+// testFleet is a small cloud: it enrolls one agent, and stores what that tells.
+type testFleet struct {
 	testing.TB
 	addr   string // of the broker, TLS with the agents' own certificates
 	code   string
@@ -53,9 +53,9 @@ type fleet struct {
 
 const fleetAgent = "baku-0001"
 
-func newFleet(t testing.TB) *fleet {
+func newFleet(t testing.TB) *testFleet {
 	t.Helper()
-	f := &fleet{TB: t, addr: newHost() + ":8883", code: "KHZ4-9TQW", records: map[[2]int64][]byte{}, results: map[string]wire.Result{}}
+	f := &testFleet{TB: t, addr: newHost() + ":8883", code: "KHZ4-9TQW", records: map[[2]int64][]byte{}, results: map[string]wire.Result{}}
 	var err error
 	if f.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func newFleet(t testing.TB) *fleet {
 	return f
 }
 
-func (f *fleet) sign(c *x509.Certificate, key any) *x509.Certificate {
+func (f *testFleet) sign(c *x509.Certificate, key any) *x509.Certificate {
 	f.Helper()
 	f.serial++
 	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(f.serial), time.Now().Add(-time.Minute), time.Now().Add(24*time.Hour)
@@ -92,7 +92,7 @@ func (f *fleet) sign(c *x509.Certificate, key any) *x509.Certificate {
 	return c
 }
 
-func (f *fleet) open() {
+func (f *testFleet) open() {
 	f.Helper()
 	f.broker = mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler), InlineClient: true})
 	err := errors.Join(
@@ -106,7 +106,7 @@ func (f *fleet) open() {
 	}
 }
 
-func (f *fleet) close() {
+func (f *testFleet) close() {
 	f.Helper()
 	if err := f.broker.Close(); err != nil {
 		f.Error(err)
@@ -114,7 +114,7 @@ func (f *fleet) close() {
 }
 
 // ServeHTTP enrolls.
-func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *testFleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var e wire.Enrolment
 	if err := json.NewDecoder(r.Body).Decode(&e); err != nil || r.URL.Path != "/api/v1/enroll" || e.Code != f.code {
 		http.Error(w, `{"title":"no such code"}`, http.StatusForbidden)
@@ -134,7 +134,7 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(wire.Enrolled{Agent: fleetAgent, Broker: "mqtts://" + f.addr, Certificate: text(own), Authority: text(f.cert)})
 }
 
-func (f *fleet) take(_ *mochi.Client, _ packets.Subscription, p packets.Packet) {
+func (f *testFleet) take(_ *mochi.Client, _ packets.Subscription, p packets.Packet) {
 	agent, last, ok := wire.ParseTopic(p.TopicName)
 	if !ok || agent != fleetAgent {
 		f.Errorf("topic %s", p.TopicName)
@@ -164,7 +164,7 @@ func (f *fleet) take(_ *mochi.Client, _ packets.Subscription, p packets.Packet) 
 	}
 }
 
-func (f *fleet) store(r wire.Record, payload []byte) {
+func (f *testFleet) store(r wire.Record, payload []byte) {
 	at := [2]int64{r.Epoch, r.Seq}
 	if was, again := f.records[at]; again && !bytes.Equal(was, payload) {
 		f.Errorf("record %d was told with other content:\n%s\n%s", r.Seq, was, payload)
@@ -180,7 +180,7 @@ func (f *fleet) store(r wire.Record, payload []byte) {
 	go f.say(wire.TopicAck, a)
 }
 
-func (f *fleet) say(last string, v any) {
+func (f *testFleet) say(last string, v any) {
 	data, err := json.Marshal(v)
 	if err != nil {
 		f.Error(err)
@@ -192,7 +192,7 @@ func (f *fleet) say(last string, v any) {
 }
 
 // last gives each receipt's state as it was told last, and how often a type was told.
-func (f *fleet) last() (states map[string]string, types map[string]int) {
+func (f *testFleet) last() (states map[string]string, types map[string]int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	states, types = map[string]string{}, map[string]int{}
@@ -215,7 +215,7 @@ func (f *fleet) last() (states map[string]string, types map[string]int) {
 }
 
 // order has a command done, and repeats it until it is answered, as the cloud does.
-func (f *fleet) order(t testing.TB, c wire.Command) (r wire.Result) {
+func (f *testFleet) order(t testing.TB, c wire.Command) (r wire.Result) {
 	t.Helper()
 	eventually(t, "an answer to "+c.Name, func() bool {
 		f.say(wire.TopicCommand, c)

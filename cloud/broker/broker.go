@@ -235,10 +235,13 @@ func (b *Broker) Attach(filters []string, deliver func(topic string, payload []b
 	return c, nil
 }
 
-// Publish hands a message to whoever is subscribed now. Nil is no proof that
-// anybody has it.
-func (c *Client) Publish(topic string, retained bool, payload []byte) error {
-	if err := c.b.server.Publish(topic, payload, retained, 1); err != nil {
+// Lost never tells anything: there is nothing in between that could break.
+func (c *Client) Lost() <-chan error { return nil }
+
+// Publish hands a message to whoever is subscribed now, with QoS 0 or 1. Nil is
+// no proof that anybody has it.
+func (c *Client) Publish(topic string, qos byte, retained bool, payload []byte) error {
+	if err := c.b.server.Publish(topic, payload, retained, qos); err != nil {
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
 	return nil

@@ -13,12 +13,8 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +22,7 @@ import (
 
 	"ekassa/cloud/authority"
 	"ekassa/cloud/broker"
+	"ekassa/cloud/broker/brokertest"
 	"ekassa/cloud/fleet"
 	"ekassa/cloud/store"
 )
@@ -98,57 +95,22 @@ func embedded(p *place) {
 	c, err := b.Attach(all, p.receive)
 	p.must(err)
 	p.Cleanup(func() { p.must(c.Close()) })
-	p.publish = func(topic string, retained bool, payload string) { p.must(c.Publish(topic, retained, []byte(payload))) }
+	p.publish = func(topic string, retained bool, payload string) {
+		p.must(c.Publish(topic, 1, retained, []byte(payload)))
+	}
 	p.revoke = b.Drop
 }
 
 func mosquitto(p *place) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	p.must(err)
-	addr := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	dir := p.TempDir()
-	conf, acl := broker.Mosquitto(dir)
-	conf = strings.Replace(conf, "listener 8883", "user root\nlistener "+port+" 127.0.0.1", 1)
-	server, err := p.own.Server("127.0.0.1")
-	p.must(err)
-	list := func() {
-		crl, err := p.own.RevocationList(context.Background())
-		p.must(err)
-		p.must(os.WriteFile(filepath.Join(dir, "revoked.pem"), crl, 0o600))
+	m := brokertest.MustMosquitto(p, p.own)
+	p.url = m.URL
+	stand := func(name string, made authority.Issued, err error) *client {
+		c := p.dial(name, brokertest.Pair(p, made, err), nil)
+		p.must(c.err)
+		return c
 	}
-	list()
-	for name, data := range map[string][]byte{"mosquitto.conf": []byte(conf), "acl": []byte(acl), "ca.pem": p.own.PEM(), "broker.pem": server.Certificate, "broker.key": server.Key} {
-		p.must(os.WriteFile(filepath.Join(dir, name), data, 0o600))
-	}
-	cmd := exec.Command("mosquitto", "-c", filepath.Join(dir, "mosquitto.conf"))
-	log := &strings.Builder{}
-	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
-		p.Fatalf("start mosquitto: %v; apt-get install mosquitto", err)
-	}
-	p.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if p.Failed() {
-			p.Log(log)
-		}
-	})
-	p.until("mosquitto listens", func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	p.url = "mqtts://" + addr
 	made, err := p.own.Client(authority.CloudName(1))
-	p.must(err)
-	pair, err := tls.X509KeyPair(made.Certificate, made.Key)
-	p.must(err)
-	c := p.dial(authority.CloudName(1), pair, nil)
-	p.must(c.err)
+	c := stand(authority.CloudName(1), made, err)
 	filters := map[string]byte{}
 	for _, f := range all {
 		filters[f] = 1
@@ -158,15 +120,10 @@ func mosquitto(p *place) {
 		p.must(wait(c.Publish(topic, 1, retained, payload)))
 	}
 	p.revoke = func(agent string) {
-		list()
-		p.must(cmd.Process.Signal(syscall.SIGHUP))
+		m.Reload()
 		// The cloud ends the live connection by taking its name over.
-		stand, err := p.own.Stand(agent)
-		p.must(err)
-		pair, err := tls.X509KeyPair(stand.Certificate, stand.Key)
-		p.must(err)
-		c := p.dial(agent, pair, nil)
-		p.must(c.err)
+		made, err := p.own.Stand(agent)
+		stand(agent, made, err)
 	}
 }
 
@@ -291,7 +248,6 @@ func TestAgent_HasNobodyElses(t *testing.T) {
 		// A will is a publication too.
 		if a := p.dial("a", mine, func(o *mqtt.ClientOptions) { o.SetWill("ekassa/v1/b/presence", "forged", 1, true) }); a.err == nil {
 			cut(a)
-			p.gone(a, "cut")
 		}
 		for _, filter := range []string{"ekassa/v1/b/desired", "ekassa/v1/b/command", "ekassa/v1/+/desired", "ekassa/#", "#", "$share/x/ekassa/v1/b/desired", "+/+/+/+"} {
 			a := p.dial("a", mine, nil)

@@ -9,6 +9,7 @@ import (
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
+	"ekassa/agent/register/once"
 )
 
 // windows are how far before and after the attempt the history is asked for: the
@@ -129,16 +130,9 @@ func (d *Driver) search(ctx context.Context, r register.Request, sent order, tex
 		return cannotTell(text, err)
 	}
 	for _, s := range spans {
-		a, err := d.ask(ctx, "history", between(opHistory, s.from, s.to, d.cfg.Zone))
+		rows, err := d.history(ctx, s, r.Key)
 		if err != nil {
 			return cannotTell(text+"; history", err)
-		}
-		rows, ok := a.list("transactions")
-		if inner, there := a.inner("data").list("transactions"); !ok && there {
-			rows, ok = inner, true
-		}
-		if !ok {
-			return cannotTell(text+"; history", errors.New("the history's answer has no transactions"))
 		}
 		e, found := d.among(rows, r, sent)
 		if found {
@@ -149,14 +143,48 @@ func (d *Driver) search(ctx context.Context, r register.Request, sent order, tex
 	return cannotTell(fmt.Sprintf("%s; history: no int_ref %s", text, r.Key), errNotListed)
 }
 
-// among looks for our document among rows of the history. One that cannot be read
+// shortest part of the history that is asked for by itself: no register makes
+// more in it than an answer can hold.
+const shortest = time.Minute
+
+// history gives the rows of a part of the history (17) that bear our int_ref. A
+// busy day is longer than an answer may be: it is then asked for in halves.
+func (d *Driver) history(ctx context.Context, s span, ref string) (ours []answer, err error) {
+	a, err := d.ask(ctx, "history", between(opHistory, s.from, s.to, d.cfg.Zone))
+	if errors.Is(err, once.ErrTooLong) && s.to.Sub(s.from) > shortest {
+		middle := s.from.Add(s.to.Sub(s.from) / 2).Truncate(time.Second) // of both: the page does not say whether ends are included
+		for _, half := range []span{{s.from, middle}, {middle, s.to}} {
+			rows, err := d.history(ctx, half, ref)
+			if err != nil {
+				return nil, err
+			}
+			ours = append(ours, rows...)
+		}
+		return ours, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rows, ok := a.list("transactions")
+	if inner, there := a.inner("data").list("transactions"); !ok && there {
+		rows, ok = inner, true
+	}
+	if !ok {
+		return nil, errors.New("the history's answer has no transactions")
+	}
+	for _, row := range rows {
+		if row.text("int_ref") == ref {
+			ours = append(ours, row)
+		}
+	}
+	return ours, nil
+}
+
+// among looks for our document among rows that bear our int_ref. One that cannot be read
 // wholly, or a second one, is for a person.
 func (d *Driver) among(rows []answer, r register.Request, sent order) (e register.Evidence, found bool) {
 	var doc receipt.Document
 	for _, row := range rows {
-		if row.text("int_ref") != r.Key {
-			continue
-		}
 		if n, ok := row.integer("check_type"); ok && n != int64(sent.Request.RequestData.Check.Type) {
 			continue // another paper of the same reference
 		}

@@ -104,6 +104,45 @@ func TestSend_AFurtherAttemptLooksFirst(t *testing.T) {
 	}
 }
 
+// A day of a busy restaurant is longer than an answer may be.
+func TestHistory_OfABusyDayIsAskedForInParts(t *testing.T) {
+	long := `{"message":"success","transactions":[],"x":"` + strings.Repeat("x", 9<<20) + `"}`
+	f := newFake(t)
+	f.says(opGetInfo, strings.Replace(info, `"last_doc_number":27`, `"last_doc_number":28`, 1))
+	at := time.Date(2026, 11, 23, 18, 58, 0, 0, baku)
+	f.does(opHistory, func(n int) string {
+		a := f.of(opHistory)[n-1]
+		read := func(name string) time.Time {
+			x, err := time.ParseInLocation(wallTime, fmt.Sprint(a.body[name]), baku)
+			if err != nil {
+				t.Error(err)
+			}
+			return x
+		}
+		from, to := read("date_start"), read("date_end")
+		switch {
+		case to.Sub(from) > 3*time.Minute:
+			return long
+		case at.Before(from) || at.After(to):
+			return `{"message":"success","transactions":[]}`
+		}
+		return `{"message":"success","transactions":[` + row("70001", 1, 1, madeID, 28) + `]}`
+	})
+	d := f.driver()
+	e := d.Lookup(t.Context(), prepared(t, d, job(sold(), nil)))
+	if e.Found != register.DocumentMade || e.Document.FiscalID != madeID {
+		t.Errorf("%+v", e)
+	}
+	if n := len(f.of(opHistory)); n < 5 || n > 20 {
+		t.Errorf("asked %d times", n)
+	}
+
+	f.says(opHistory, long) // whatever is asked
+	if e := d.Lookup(t.Context(), prepared(t, d, job(sold(), nil))); e.Found != register.CannotTell {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestHistory_LookedForNowhereIsNoProof(t *testing.T) {
 	f := newFake(t)
 	clock := noon

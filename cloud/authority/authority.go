@@ -367,24 +367,26 @@ func (a *Authority) Listen(host string) *tls.Config {
 
 // RevocationList is what a broker of its own reads to keep agents out that were
 // taken back: PEM. It has no end of its own, or a broker that nobody brings the
-// next one would refuse every agent.
-func (a *Authority) RevocationList(ctx context.Context) ([]byte, error) {
-	list, err := a.store.Revoked(ctx, a.now())
+// next one would refuse every agent. serials tells one list from another.
+func (a *Authority) RevocationList(ctx context.Context) (list []byte, serials string, err error) {
+	revoked, err := a.store.Revoked(ctx, a.now())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	now := a.now()
 	t := &x509.RevocationList{Number: big.NewInt(now.Unix()), ThisUpdate: now.Add(-backdated), NextUpdate: a.cert.NotAfter}
-	for _, c := range list {
+	serials = "serials:"
+	for _, c := range revoked {
+		serials += c.Serial + " "
 		serial, ok := new(big.Int).SetString(c.Serial, 16)
 		if !ok {
-			return nil, fmt.Errorf("write the revocation list: %.80q is no serial number", c.Serial)
+			return nil, "", fmt.Errorf("write the revocation list: %.80q is no serial number", c.Serial)
 		}
 		t.RevokedCertificateEntries = append(t.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: serial, RevocationTime: c.RevokedAt})
 	}
 	der, err := x509.CreateRevocationList(rand.Reader, t, a.cert, a.key)
 	if err != nil {
-		return nil, fmt.Errorf("write the revocation list: %w", err)
+		return nil, "", fmt.Errorf("write the revocation list: %w", err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), serials, nil
 }

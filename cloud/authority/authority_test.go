@@ -234,7 +234,7 @@ func TestRevocationList_HasWhatWasTakenBack(t *testing.T) {
 	_, _, err = c.own.Enrol(t.Context(), c.code("baku-2"), request(t, newKey(t)))
 	c.must(err)
 	c.must(c.store.Revoke(t.Context(), "baku-1", c.now))
-	list, err := c.own.RevocationList(t.Context())
+	list, _, err := c.own.RevocationList(t.Context())
 	c.must(err)
 	block, _ := pem.Decode(list)
 	crl, err := x509.ParseRevocationList(block.Bytes)

@@ -43,7 +43,6 @@ type Store interface {
 	Raise(ctx context.Context, a fleet.Alert) (bool, error)
 	End(ctx context.Context, agent, register, code string, at time.Time) error
 	Alerts(ctx context.Context, f store.Filter) ([]fleet.Alert, error)
-	Lead(ctx context.Context, do func(context.Context) error) error
 	Ping(ctx context.Context) error
 }
 
@@ -180,7 +179,7 @@ func (l *Link) drop(ctx context.Context, agent string) {
 	}
 }
 
-// Run keeps the connection until ctx ends.
+// Run keeps the connection, and takes and sends, until ctx ends.
 func (l *Link) Run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return l.keep(ctx) })
@@ -189,24 +188,15 @@ func (l *Link) Run(ctx context.Context) error {
 		parts.Go(func() error { return l.work(ctx, l.events[i]) })
 	}
 	parts.Go(func() error { return l.send(ctx) })
-	parts.Go(func() error {
-		for ctx.Err() == nil {
-			if err := l.Store.Lead(ctx, l.lead); err != nil && ctx.Err() == nil {
-				l.Log.Error("leading has failed and is begun anew", "error", err)
-				pause(ctx, l.Pace.Ceil)
-			}
-		}
-		return nil
-	})
 	return parts.Wait()
 }
 
-// lead is done by one process of all.
-func (l *Link) lead(ctx context.Context) error {
-	l.Log.Info("this process leads")
+// Lead does what one process does for all, until ctx ends. It is called beside
+// Run while this process is the one that leads.
+func (l *Link) Lead(ctx context.Context) {
 	l.setLeads(true)
 	defer l.setLeads(false)
-	return l.duties(ctx)
+	l.duties(ctx)
 }
 
 func (l *Link) setLeads(leads bool) {

@@ -126,7 +126,7 @@ func (l *Link) command(c fleet.Command) error {
 
 // duties are what one process does for all: it repeats, ends what is too old,
 // and watches.
-func (l *Link) duties(ctx context.Context) error {
+func (l *Link) duties(ctx context.Context) {
 	d := duties{Link: l, open: map[place]bool{}, sent: map[string]time.Time{}}
 	watched := time.Time{}
 	for {
@@ -141,7 +141,7 @@ func (l *Link) duties(ctx context.Context) error {
 		}
 		pause(ctx, l.Pace.Tick)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 	}
 }

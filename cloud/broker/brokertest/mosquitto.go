@@ -72,7 +72,7 @@ func (m *Mosquitto) write(name string, data []byte) {
 
 func (m *Mosquitto) list() {
 	m.Helper()
-	crl, err := m.own.RevocationList(m.Context())
+	crl, _, err := m.own.RevocationList(m.Context())
 	m.must(err)
 	m.write("revoked.pem", crl)
 }

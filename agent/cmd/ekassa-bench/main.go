@@ -59,7 +59,7 @@ func command() *cobra.Command {
 	cmd.Flags().BoolVar(&b.quick, "quick", false, "small journals and few rounds: a smoke run, its figures say little")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of the table")
 	cmd.Flags().StringVar(&b.cache, "cache", ".cache/bench", "folder for binaries and big journals; its disk is the one measured")
-	cmd.Flags().StringSliceVar(&b.only, "only", nil, "of yes, sales, memory, start only these; big journals are multiplied from sales")
+	cmd.Flags().StringSliceVar(&b.only, "only", nil, "of yes, sales, drain, registers, memory, start only these; big journals are multiplied from sales")
 	cmd.Flags().StringVar(&b.agent, "agent", "", "measure this ekassa-agent instead of building one")
 	return cmd
 }
@@ -112,6 +112,8 @@ func (b *bench) run(ctx context.Context) (err error) {
 		{"", "building", b.build},
 		{"yes", "yes to the till, and tills at once", b.yes},
 		{"sales", "whole sales", b.sales},
+		{"drain", "what waited goes out", b.drain},
+		{"registers", "twenty registers, and one dead among them", b.registers},
 		{"memory", "memory", b.memory},
 		{"start", "start", b.starts},
 	} {

@@ -35,8 +35,9 @@ type shop struct {
 type plan struct {
 	dir                  string // holds a journal, or is made
 	registers, terminals int
-	away                 bool // nobody listens where the registers should be
-	spare                bool // one more register, which the agent does not know
+	away                 bool          // nobody listens where the registers should be
+	spare                bool          // one more register, which the agent does not know
+	print                time.Duration // that a register takes for a document
 }
 
 // shop writes the configuration and starts the registers; the agent is started
@@ -54,7 +55,7 @@ func (b *bench) shop(ctx context.Context, p plan) (s *shop, err error) {
 	for n := range p.registers {
 		addr, err := freeAddress()
 		if err == nil && !p.away {
-			err = s.simulate(ctx, b.sim, addr, fmt.Sprintf("BENCH-%03d", n+1))
+			err = s.simulate(ctx, b.sim, addr, fmt.Sprintf("BENCH-%03d", n+1), p.print)
 		}
 		if err != nil {
 			return nil, err
@@ -65,7 +66,7 @@ func (b *bench) shop(ctx context.Context, p plan) (s *shop, err error) {
 		if s.spare, err = freeAddress(); err != nil {
 			return nil, err
 		}
-		if err := s.simulate(ctx, b.sim, s.spare, "BENCH-SPARE"); err != nil {
+		if err := s.simulate(ctx, b.sim, s.spare, "BENCH-SPARE", p.print); err != nil {
 			return nil, err
 		}
 	}
@@ -88,8 +89,8 @@ func (b *bench) shop(ctx context.Context, p plan) (s *shop, err error) {
 }
 
 // simulate starts a register.
-func (s *shop) simulate(ctx context.Context, binary, addr, serial string) error {
-	sim, err := start(ctx, binary, "azsmart", "--listen", addr, "--merchant-id", merchant, "--serial", serial)
+func (s *shop) simulate(ctx context.Context, binary, addr, serial string, print time.Duration) error {
+	sim, err := start(ctx, binary, "azsmart", "--listen", addr, "--merchant-id", merchant, "--serial", serial, "--delay", print.String())
 	if err != nil {
 		return err
 	}

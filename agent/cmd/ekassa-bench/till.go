@@ -113,11 +113,19 @@ func (t *till) post(ctx context.Context, body []byte, wait bool) (time.Duration,
 		head, want = head+"Prefer: wait=30\r\n", http.StatusCreated
 	}
 	answer, status, took, err := t.do(ctx, "POST /v1/receipts", head, body)
-	if err == nil && status != want {
+	switch {
+	case err == nil && wait && status == http.StatusAccepted:
+		err = &unfinished{answer}
+	case err == nil && status != want:
 		err = fmt.Errorf("the agent answered %d and not %d: %s", status, want, answer)
 	}
 	return took, err
 }
+
+// unfinished: yes, and no document in the time.
+type unfinished struct{ answer []byte }
+
+func (u *unfinished) Error() string { return fmt.Sprintf("no document in time: %s", u.answer) }
 
 // get reads from the API.
 func (t *till) get(ctx context.Context, path string) ([]byte, time.Duration, error) {

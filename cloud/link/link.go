@@ -83,6 +83,7 @@ type Pace struct {
 	Steady time.Duration // a connection that held so long was a good one
 	Room   time.Duration // that a message waits for room before the connection is given up
 
+	Memory int64         // bytes of records that wait, at most
 	Batch  int           // records in one commit, at most
 	Linger time.Duration // for more records, once there is one
 
@@ -95,14 +96,13 @@ type Pace struct {
 // DefaultPace is for use.
 var DefaultPace = Pace{
 	Retry: 500 * time.Millisecond, Ceil: 30 * time.Second, Steady: time.Minute, Room: 10 * time.Second,
-	Batch: 500, Linger: 5 * time.Millisecond,
+	Memory: 16 << 20, Batch: 500, Linger: 5 * time.Millisecond,
 	Tick: time.Second, Again: 10 * time.Second, Watch: 30 * time.Second, Grace: 2 * time.Minute,
 }
 
 // What may wait in memory.
 const (
-	room    = 1024     // records, and other messages for each worker
-	memory  = 16 << 20 // bytes of records
+	room    = 1024 // records, and other messages for each worker
 	workers = 4
 )
 
@@ -142,7 +142,7 @@ func New(c Config) *Link {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	l := &Link{Config: c, records: make(chan told, room), memory: semaphore.NewWeighted(memory), lost: c.Now(), role: make(chan struct{})}
+	l := &Link{Config: c, records: make(chan told, room), memory: semaphore.NewWeighted(c.Pace.Memory), lost: c.Now(), role: make(chan struct{})}
 	for i := range l.events {
 		l.events[i] = make(chan event, room)
 	}

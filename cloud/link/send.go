@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -99,8 +100,8 @@ func (l *Link) push(ctx context.Context, a fleet.Agent) error {
 	if v.Rev <= a.Reported.Judged {
 		return nil
 	}
-	if _, err := wire.ParseSettings(v.Settings); err != nil {
-		l.complain(ctx, a.ID, alertBroken, "settings of the database cannot be read, and are not sent: "+err.Error())
+	if err := whole(v.Settings); err != nil {
+		l.complain(ctx, a.ID, alertBroken, fmt.Sprintf("settings %d of the database are not sent: %v", v.Rev, err))
 		return nil
 	}
 	data, err := json.Marshal(wire.Desired{Rev: v.Rev, Settings: v.Settings})
@@ -109,6 +110,17 @@ func (l *Link) push(ctx context.Context, a fleet.Agent) error {
 	}
 	l.Counts.Settings.Add(1)
 	return l.publish(a.ID, wire.TopicDesired, 1, true, data)
+}
+
+// whole says whether stored settings are some. Nothing at all would be read as
+// the defaults: a shop without a register.
+func whole(settings []byte) error {
+	var keys map[string]json.RawMessage
+	if json.Unmarshal(settings, &keys) != nil || len(keys) == 0 {
+		return errors.New("there is nothing in them")
+	}
+	_, err := wire.ParseSettings(settings)
+	return err
 }
 
 func (l *Link) command(c fleet.Command) error {

@@ -193,7 +193,7 @@ func TestReadme_ItsCommandsWork(t *testing.T) {
 			script.WriteString(text)
 		}
 	}
-	ports := strings.NewReplacer("127.0.0.1:8787", free(t), "127.0.0.1:8008", free(t))
+	ports := strings.NewReplacer("127.0.0.1:8787", free(t), "127.0.0.1:8008", free(t), "127.0.0.1:8788", free(t), "127.0.0.1:1883", free(t))
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", ports.Replace(script.String()))
@@ -206,7 +206,7 @@ func TestReadme_ItsCommandsWork(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v", err)
 	}
-	for _, want := range []string{`"state":"fiscal"`, `"status":"ok"`, "kassa-1: ", "3 receipts: 3 told yes, 3 fiscal"} {
+	for _, want := range []string{`"state":"fiscal"`, `"status":"ok"`, "kassa-1: ", "3 receipts: 3 told yes, 3 fiscal", `"online":true`, "enrolled as baku-01-a"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the README's commands did not print %s", want)
 		}

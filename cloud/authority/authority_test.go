@@ -92,6 +92,7 @@ func parse(t testing.TB, text []byte) *x509.Certificate {
 	block, _ := pem.Decode(text)
 	if block == nil {
 		t.Fatalf("no PEM: %s", text)
+		return nil
 	}
 	c, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {

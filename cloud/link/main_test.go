@@ -185,7 +185,6 @@ type agent struct {
 	desired  []wire.Desired
 	commands []wire.Command
 	early    string // what is wrong with an ack
-	window   map[int64]bool
 }
 
 func (c *cloud) enrol(id string) *agent {

@@ -114,8 +114,9 @@ func TestDemo_ItsLinesWorkAsPrinted(t *testing.T) {
 	}
 	for _, want := range []string{
 		`{"id":"try-2"`, `5 receipts: 5 told yes, `, `"id":"out-w1-000005"`, `"state":"waiting"`,
-		`{"receipts":[]}`, // none waits after the kill
+		`{"receipts":[]}`,     // none waits after the kill
 		`"sales":{"count":7,`, // the evening's own shift is closed before
+		`"id":"demo-01","venue":"demo"`, "\ndemo-01,kassa-1,2,", `"module":"azsmart"`,
 	} {
 		if !bytes.Contains(said, []byte(want)) {
 			t.Errorf("what to try did not print %s", want)

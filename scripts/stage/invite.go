@@ -16,12 +16,13 @@ Where to look
   $A/v1/status      register, shift and queue; with the token
   $A/metrics        for Prometheus
   $R/sim/ledger     what the register made; /sim/state what it counted
-  $D   agent.yaml, agent.log, register.log, token, data/ with the journal
+  $C/api/v1/openapi.yaml   the cloud's API; its token is in cloud-token
+  $D   agent.yaml, agent.log, register.log, cloud.log, token, data/ with the journal
 
 What to try, in another terminal in this folder
 --------------------------------------------------------------------------------
 # Once: where everything is, and a till with its token.
-A=$A R=$R D=$D
+A=$A R=$R D=$D C=$C
 till() { curl -sS -H "Authorization: Bearer $(cat $D/token)" -H "Content-Type: application/json" "$@"; }
 sale() { till $A/v1/receipts -H "Prefer: wait=20" -d '{"id":"'$1'","kind":"sale","time":"2026-11-20T21:00:00+04:00",
   "items":[{"name":"Plov","quantity":"1.5","price":"8.00"}],"payments":{"cash":"20.00"}}'; }
@@ -48,14 +49,21 @@ till "$A/v1/receipts?state=waiting,sending,checking"
 # The register's totals, and the end of the day: close the shift with its Z report.
 till $A/v1/shift/x-report -d '{"cashier":"Aysel M."}'
 till $A/v1/shift/close -d '{"cashier":"Aysel M."}'
+
+# The cloud: how the agent is, the shifts that were closed, and what the modules cost this month.
+fleet() { curl -sS -H "Authorization: Bearer $(cat $D/cloud-token)" "$@"; }
+fleet $C/api/v1/agents
+sleep 3
+fleet -H "Accept: text/csv" $C/api/v1/shift-reports
+fleet $C/api/v1/venues/demo/bill?month=$(date +%Y-%m)
 --------------------------------------------------------------------------------
 Ctrl-C ends the demo and removes everything.
 `
 	// Only where a value stands for itself; inside the script the shell's own
 	// variables stay.
-	head, script, _ := strings.Cut(text, "A=$A R=$R D=$D\n")
-	fill := strings.NewReplacer("$A", s.agentURL, "$R", s.registerURL, "$D", s.dir)
-	fmt.Print(fill.Replace(head), fill.Replace("A=$A R=$R D=$D\n"), script)
+	head, script, _ := strings.Cut(text, "A=$A R=$R D=$D C=$C\n")
+	fill := strings.NewReplacer("$A", s.agentURL, "$R", s.registerURL, "$D", s.dir, "$C", s.cloudURL)
+	fmt.Print(fill.Replace(head), fill.Replace("A=$A R=$R D=$D C=$C\n"), script)
 	if _, err := exec.LookPath("curl"); err != nil {
 		fmt.Fprintln(os.Stderr, "demo: note: curl is not installed; the lines above need it")
 	}

@@ -62,6 +62,7 @@ func main() {
 	if err != nil && !interrupted {
 		fmt.Printf("\ndemo: failed: %v\n", err)
 		s.tail("agent.log", 20)
+		s.tail("cloud.log", 20)
 		s.tail("register.log", 20)
 	}
 	s.close()
@@ -85,7 +86,10 @@ type show struct {
 	serial, merchantID, token string
 	agentURL, registerURL     string
 	register                  *process
-	places                    []*place      // every till with its register, AzSmart's first
+	places                    []*place // every till with its register, AzSmart's first
+	cloud                     *process
+	cloudURL                  string
+	cloudToken                string        // of its one user
 	failed                    chan error    // of the processes
 	curtain                   func()        // ends the agent for good
 	agentGone                 chan struct{} // closed when it has ended for good
@@ -114,7 +118,13 @@ func (s *show) run(ctx context.Context) error {
 	if err := s.sellElsewhere(ctx); err != nil {
 		return err
 	}
+	if err := s.steer(ctx); err != nil {
+		return err
+	}
 	if err := s.closeShifts(ctx); err != nil {
+		return err
+	}
+	if err := s.checkReports(ctx); err != nil {
 		return err
 	}
 	fmt.Printf("\nAll checks passed, %s after the start.\n", time.Since(began).Round(100*time.Millisecond))
@@ -202,6 +212,9 @@ settings:
 		}
 	}
 	s.places = slices.Insert(s.places, 0, &place{maker: "AzSmart", terminal: "till-1", register: "kassa-1", url: s.registerURL, token: s.token})
+	if err := s.startCloud(ctx); err != nil {
+		return err
+	}
 	agent, err := s.newAgent()
 	if err != nil {
 		return err
@@ -278,6 +291,7 @@ func (s *show) close() {
 		s.curtain()
 		<-s.agentGone
 	}
+	s.cloud.end()
 	s.register.end()
 	for _, p := range s.places {
 		p.process.end()

@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -244,7 +245,9 @@ func (a *Authority) issue(t *x509.Certificate, key crypto.PublicKey, lasts time.
 	}
 	now := a.now()
 	t.NotBefore, t.NotAfter = now.Add(-backdated), now.Add(lasts)
-	if t.NotBefore.Before(a.cert.NotBefore) {
+	// An agent that was in a drawer for months may begin with the clock of then: a
+	// broker's certificate holds for it too.
+	if t.NotBefore.Before(a.cert.NotBefore) || slices.Contains(t.ExtKeyUsage, x509.ExtKeyUsageServerAuth) {
 		t.NotBefore = a.cert.NotBefore
 	}
 	t.KeyUsage, t.BasicConstraintsValid = x509.KeyUsageDigitalSignature, true

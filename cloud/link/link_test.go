@@ -278,7 +278,11 @@ func TestCommands_AreRepeatedUntilAnsweredOrExpired(t *testing.T) {
 		c.until("the next one", func() bool { return count("c2") >= 1 })
 		c.advance(2 * time.Minute)
 		c.until("it has expired", func() bool { return state("c2") == fleet.CommandExpired })
+		// One that cannot be sent keeps no other from it.
+		c.must(c.store.AddCommand(t.Context(), fleet.Command{ID: "broken", Agent: "a", Name: wire.CommandCheck, State: fleet.CommandPending, Arguments: []byte(`{"regis`), CreatedAt: c.now(), ExpiresAt: c.now().Add(time.Minute)}))
+		c.must(c.store.AddCommand(t.Context(), fleet.Command{ID: "huge", Agent: "a", Name: wire.CommandCheck, State: fleet.CommandPending, Arguments: []byte(`"` + string(make90k()) + string(make90k()) + `"`), CreatedAt: c.now(), ExpiresAt: c.now().Add(time.Minute)}))
 		give("c3", time.Minute)
+		c.until("they have failed", func() bool { return state("broken") == fleet.CommandFailed && state("huge") == fleet.CommandFailed })
 		c.until("the third", func() bool { return count("c3") >= 5 })
 		n1, n2 := count("c1"), count("c2")
 		c.until("the third once more", func() bool { return count("c3") >= 10 })

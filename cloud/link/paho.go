@@ -14,7 +14,7 @@ import (
 // Broker is one of its own, that is reached by MQTT.
 type Broker struct {
 	URL string // mqtt://host:port or mqtts://host:port
-	// Name is client id and user name. The broker keeps one connection of each id.
+	// The broker keeps one connection of each ID.
 	ID, Username, Password string
 	TLS                    *tls.Config // for mqtts
 }
@@ -33,7 +33,6 @@ func (b Broker) Dial(ctx context.Context, filters []string, deliver func(topic s
 		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).
 		SetKeepAlive(20 * time.Second).SetPingTimeout(answer).SetConnectTimeout(answer).
 		SetWriteTimeout(answer / 2). // else a stuck publish blocks the pings
-		SetMessageChannelDepth(0).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { c.lose(err) }).
 		// In order, on paho's own goroutine: while it waits for room, the broker
 		// waits too.

@@ -78,7 +78,7 @@ func (l *Link) sendTo(ctx context.Context, agent string) error {
 		return err
 	}
 	for _, c := range pending {
-		if err := l.command(c); err != nil {
+		if err := l.command(ctx, c); err != nil {
 			return err
 		}
 	}
@@ -104,9 +104,10 @@ func (l *Link) push(ctx context.Context, a fleet.Agent) error {
 		l.complain(ctx, a.ID, alertBroken, fmt.Sprintf("settings %d of the database are not sent: %v", v.Rev, err))
 		return nil
 	}
-	data, err := json.Marshal(wire.Desired{Rev: v.Rev, Settings: v.Settings})
+	data, err := message(wire.Desired{Rev: v.Rev, Settings: v.Settings})
 	if err != nil {
-		return err
+		l.complain(ctx, a.ID, alertBroken, fmt.Sprintf("settings %d of the database are not sent: %v", v.Rev, err))
+		return nil
 	}
 	l.Counts.Settings.Add(1)
 	return l.publish(a.ID, wire.TopicDesired, 1, true, data)
@@ -123,14 +124,25 @@ func whole(settings []byte) error {
 	return err
 }
 
-func (l *Link) command(c fleet.Command) error {
+// message writes one that a broker takes. A larger one would cost the connection,
+// and with it everybody's.
+func message(v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err == nil && len(data) > wire.MaxMessage {
+		err = fmt.Errorf("the message has %d bytes, and at most %d are sent", len(data), wire.MaxMessage)
+	}
+	return data, err
+}
+
+func (l *Link) command(ctx context.Context, c fleet.Command) error {
 	left := c.ExpiresAt.Sub(l.Now())
 	if left <= 0 {
 		return nil
 	}
-	data, err := json.Marshal(wire.Command{ID: c.ID, Name: c.Name, Arguments: c.Arguments, TTLSeconds: int((left + time.Second - 1) / time.Second)})
-	if err != nil {
-		return err
+	data, err := message(wire.Command{ID: c.ID, Name: c.Name, Arguments: c.Arguments, TTLSeconds: int((left + time.Second - 1) / time.Second)})
+	if err != nil { // it can never be sent: no reason to wait for its end
+		l.Log.Warn("a command cannot be sent", "agent", c.Agent, "command", c.ID, "error", err)
+		return l.Store.Answer(ctx, c.Agent, wire.Result{ID: c.ID, Error: "not sent: " + err.Error()}, l.Now())
 	}
 	l.Counts.Commands.Add(1)
 	return l.publish(c.Agent, wire.TopicCommand, 1, false, data)
@@ -215,7 +227,7 @@ func (d *duties) commands(ctx context.Context) error {
 	}
 	for _, c := range pending {
 		if d.due(c.Agent+" "+c.ID, now) {
-			if err := d.command(c); err != nil {
+			if err := d.command(ctx, c); err != nil {
 				return err
 			}
 		}
@@ -253,7 +265,7 @@ func (d *duties) watch(ctx context.Context) error {
 			continue
 		}
 		if a.Online && a.Reported.Judged < a.Desired && !a.Revoked && d.due(a.ID, now) {
-			if err := d.push(ctx, a); err != nil && !errors.Is(err, errNotConnected) {
+			if err := d.push(ctx, a); err != nil && !errors.Is(err, errNotConnected) && !errors.Is(err, fleet.ErrNotFound) {
 				return err
 			}
 		}

@@ -25,7 +25,7 @@ import (
 )
 
 // The programs under test, built once for a run of the tests.
-var agentBinary, simBinary string
+var agentBinary, simBinary, cloudBinary string
 
 // impatient names the configuration of which this very binary is the agent.
 const impatient = "EKASSA_E2E_IMPATIENT"
@@ -62,7 +62,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	agentBinary, simBinary = filepath.Join(folder, "ekassa-agent"), filepath.Join(folder, "ekassa-sim")
+	agentBinary, simBinary, cloudBinary = filepath.Join(folder, "ekassa-agent"), filepath.Join(folder, "ekassa-sim"), filepath.Join(folder, "ekassa-cloud")
 	// Most of these tests wait most of the time, for a register or a till.
 	flag.Parse()
 	given := false
@@ -88,7 +88,7 @@ func build(folder string) error {
 			}
 		}
 	}
-	out, err := exec.Command("go", append(args, "ekassa/agent/cmd/ekassa-agent", "ekassa/agent/cmd/ekassa-sim")...).CombinedOutput()
+	out, err := exec.Command("go", append(args, "ekassa/agent/cmd/ekassa-agent", "ekassa/agent/cmd/ekassa-sim", "ekassa/cloud/cmd/ekassa-cloud")...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build the programs: %w: %s", err, out)
 	}

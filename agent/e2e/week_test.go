@@ -3,8 +3,10 @@ package e2e
 import (
 	"bufio"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -141,11 +143,22 @@ func post(t testing.TB, till *tilltest.Client, body string) *tilltest.Answer {
 	}
 }
 
-func TestWeek_ReportsLedgerAndBooksAgreeToTheQepik(t *testing.T) {
+// The week is sold while the cloud, enrolled with, is out of reach. When it is
+// back it hears of all of it, though it and the agent are killed meanwhile.
+func TestWeek_ReportsLedgerBooksAndCloudAgreeToTheQepik(t *testing.T) {
 	t.Parallel()
+	const name = "baku-01-a"
 	kassa := newDevice(t, simulator.New)
 	s := newShop(t, at(kassa.listen))
-	s.run()
+	cloud := newCloud(t)
+	cloud.enroll(s, name)
+	program := s.run()
+	eventually(t, "the agent is online", func() bool {
+		var a struct{ Online bool }
+		cloud.ask("GET", "/agents/"+name, "", &a)
+		return a.Online
+	})
+	cloud.process.kill()
 	receipts, want, till := week(t), books(t), s.till()
 
 	before := 0 // documents of the days before
@@ -186,4 +199,22 @@ func TestWeek_ReportsLedgerAndBooksAgreeToTheQepik(t *testing.T) {
 		}
 	}
 	referee(t, told, kassa.ledger())
+
+	for range 2 { // in the middle of it
+		cloud.run()
+		eventually(t, "the cloud hears of the week", func() bool { return len(cloud.fiscal(name)) > 50 })
+		cloud.process.kill()
+	}
+	cloud.run()
+	program.kill()
+	s.run()
+	cloud.has(name, kassa.ledger())
+	eventually(t, "the cloud has every closed shift", func() bool { return len(cloud.closed(name)) >= len(want) })
+	days := slices.Sorted(maps.Keys(want))
+	for n, got := range cloud.closed(name) {
+		got.Cancels = want[days[n]].Cancels // the API has no group for them
+		if got.plain() != want[days[n]] {
+			t.Errorf("%s in the cloud:\ngot  %+v\nwant %+v", days[n], got.plain(), want[days[n]])
+		}
+	}
 }

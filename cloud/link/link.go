@@ -33,9 +33,8 @@ type Store interface {
 	Ingest(ctx context.Context, records []wire.Record) ([]store.Stored, error)
 	Agent(ctx context.Context, id string) (fleet.Agent, error)
 	Agents(ctx context.Context, f store.Filter) ([]fleet.Agent, error)
-	Presence(ctx context.Context, agent string, p wire.Presence, at time.Time) error
+	Heard(ctx context.Context, said []store.Said, at time.Time) error
 	AllOffline(ctx context.Context, at time.Time) error
-	Reported(ctx context.Context, agent string, r wire.Reported) error
 	Version(ctx context.Context, agent string, rev int64) (fleet.Version, error)
 	Pending(ctx context.Context, agent string) ([]fleet.Command, error)
 	Answer(ctx context.Context, agent string, r wire.Result, at time.Time) error

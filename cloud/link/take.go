@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ekassa/cloud/fleet"
+	"ekassa/cloud/store"
 	"ekassa/cloud/wire"
 )
 
@@ -206,36 +207,38 @@ func (l *Link) acknowledge(agent string, a wire.Ack) {
 	}
 }
 
-// work deals with events; each agent's go to one worker, in order.
+// together is how many events are noted in one commit, at most.
+const together = 200
+
+// work deals with events; each agent's go to one worker, in order. What has come
+// during one commit is the next.
 func (l *Link) work(ctx context.Context, events <-chan event) error {
+	var said []store.Said
 	for {
+		said = said[:0]
 		select {
 		case <-ctx.Done():
 			return nil
 		case e := <-events:
-			for wait := l.Pace.Retry; ; wait = min(2*wait, l.Pace.Ceil) {
-				err := l.note(ctx, e)
-				if err == nil || ctx.Err() != nil {
-					break
-				}
-				if errors.Is(err, fleet.ErrNotFound) {
-					if l.heard.first(e.agent+" "+e.last, l.Now()) {
-						l.Log.Warn("an agent speaks of what is not known here", "agent", e.agent, "topic", e.last, "error", err)
-					}
-					break
-				}
-				if l.Store.Ping(ctx) == nil {
-					l.Log.Error("what an agent said was not noted", "agent", e.agent, "topic", e.last, "error", err)
-					break
-				}
-				pause(ctx, wait)
+			said = l.sort(ctx, said, e)
+		}
+	more:
+		for len(said) < together {
+			select {
+			case e := <-events:
+				said = l.sort(ctx, said, e)
+			default:
+				break more
 			}
 		}
+		l.heed(ctx, said)
+		clear(said)
 	}
 }
 
-// note writes down what an agent says, and answers it.
-func (l *Link) note(ctx context.Context, e event) error {
+// sort reads an event. A result is noted at once; what an agent says of itself is
+// added to the others.
+func (l *Link) sort(ctx context.Context, said []store.Said, e event) []store.Said {
 	read := func(v any) bool {
 		err := json.Unmarshal(e.payload, v)
 		if err != nil {
@@ -246,31 +249,54 @@ func (l *Link) note(ctx context.Context, e event) error {
 	}
 	switch e.last {
 	case wire.TopicPresence:
-		var p wire.Presence
-		if !read(&p) {
-			return nil
-		}
-		if err := l.Store.Presence(ctx, e.agent, p, l.Now()); err != nil {
-			return err
-		}
-		if p.Online {
-			l.hints.add(e.agent)
+		if p := new(wire.Presence); read(p) {
+			said = append(said, store.Said{Agent: e.agent, Presence: p})
 		}
 	case wire.TopicReported:
-		var r wire.Reported
-		if !read(&r) {
-			return nil
+		if r := new(wire.Reported); read(r) {
+			said = append(said, store.Said{Agent: e.agent, Reported: r})
 		}
-		if err := l.Store.Reported(ctx, e.agent, r); err != nil {
-			return err
-		}
-		l.hints.add(e.agent)
 	case wire.TopicResult:
-		var r wire.Result
-		if !read(&r) {
-			return nil
+		if r := new(wire.Result); read(r) {
+			l.persist(ctx, e.agent, func() error { return l.Store.Answer(ctx, e.agent, *r, l.Now()) })
 		}
-		return l.Store.Answer(ctx, e.agent, r, l.Now())
 	}
-	return nil
+	return said
+}
+
+// heed notes what agents say of themselves, and looks whether they should hear
+// something.
+func (l *Link) heed(ctx context.Context, said []store.Said) {
+	if len(said) == 0 {
+		return
+	}
+	err := l.Store.Heard(ctx, said, l.Now())
+	for i, x := range said {
+		if err != nil { // one by one, so that none keeps the others from it
+			l.persist(ctx, x.Agent, func() error { return l.Store.Heard(ctx, said[i:i+1], l.Now()) })
+		}
+		if x.Reported != nil || x.Presence.Online {
+			l.hints.add(x.Agent)
+		}
+	}
+}
+
+// persist does something until it is done, the database says no, or ctx ends.
+func (l *Link) persist(ctx context.Context, agent string, do func() error) {
+	for wait := l.Pace.Retry; ; wait = min(2*wait, l.Pace.Ceil) {
+		err := do()
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return
+		case errors.Is(err, fleet.ErrNotFound):
+			if l.heard.first(agent+" unknown", l.Now()) {
+				l.Log.Warn("an agent speaks of what is not known here", "agent", agent, "error", err)
+			}
+			return
+		case l.Store.Ping(ctx) == nil:
+			l.Log.Error("what an agent said was not noted", "agent", agent, "error", err)
+			return
+		}
+		pause(ctx, wait)
+	}
 }

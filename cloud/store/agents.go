@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"ekassa/cloud/fleet"
@@ -129,17 +131,48 @@ func (s *store) Agents(ctx context.Context, f Filter) ([]fleet.Agent, error) {
 }
 
 func (s *store) Presence(ctx context.Context, agent string, p wire.Presence, when time.Time) error {
-	err := s.tx(ctx, func(tx *tx) error {
-		if err := tx.row(`SELECT id FROM agent WHERE id = ?1`+s.lock, agent).Scan(new(string)); err != nil {
-			return err
-		}
-		// A new journal counts its sessions from 1 again.
-		return tx.exec(`UPDATE agent SET since = CASE WHEN online = ?2 AND since IS NOT NULL THEN since ELSE ?6 END,
-			online = ?2, session = ?3, session_epoch = ?4, version = ?5, seen = CASE WHEN seen < ?7 THEN ?7 ELSE seen END
-			WHERE id = ?1 AND (session_epoch < ?4 OR session_epoch = ?4 AND session <= ?3)`,
-			agent, flag(p.Online), p.Session, p.Epoch, text(p.Version), micro(when), seen(p.Rev))
-	})
+	err := s.tx(ctx, func(tx *tx) error { return tx.presence(agent, p, when) })
 	return about(err, "note the presence of %s", agent)
+}
+
+func (t *tx) presence(agent string, p wire.Presence, when time.Time) error {
+	if err := t.row(`SELECT id FROM agent WHERE id = ?1`+t.s.lock, agent).Scan(new(string)); err != nil {
+		return err
+	}
+	// A new journal counts its sessions from 1 again.
+	return t.exec(`UPDATE agent SET since = CASE WHEN online = ?2 AND since IS NOT NULL THEN since ELSE ?6 END,
+		online = ?2, session = ?3, session_epoch = ?4, version = ?5, seen = CASE WHEN seen < ?7 THEN ?7 ELSE seen END
+		WHERE id = ?1 AND (session_epoch < ?4 OR session_epoch = ?4 AND session <= ?3)`,
+		agent, flag(p.Online), p.Session, p.Epoch, text(p.Version), micro(when), seen(p.Rev))
+}
+
+func (t *tx) reported(agent string, r wire.Reported) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return t.must(`UPDATE agent SET reported = ?2, seen = CASE WHEN seen < ?3 THEN ?3 ELSE seen END WHERE id = ?1`, agent, data, seen(max(r.Rev, r.Judged)))
+}
+
+func (s *store) Heard(ctx context.Context, said []Said, when time.Time) error {
+	said = slices.Clone(said)
+	slices.SortStableFunc(said, func(a, b Said) int { return cmp.Compare(a.Agent, b.Agent) }) // whoever writes about agents takes them in order
+	err := s.tx(ctx, func(tx *tx) error {
+		for _, x := range said {
+			var err error
+			switch {
+			case x.Presence != nil:
+				err = tx.presence(x.Agent, *x.Presence, when)
+			case x.Reported != nil:
+				err = tx.reported(x.Agent, *x.Reported)
+			}
+			if err != nil && !errors.Is(err, fleet.ErrNotFound) {
+				return fmt.Errorf("of %s: %w", x.Agent, err)
+			}
+		}
+		return nil
+	})
+	return about(err, "note what %d agents said", len(said))
 }
 
 // seen bounds a rev that an agent speaks of, so that the next one can be counted.

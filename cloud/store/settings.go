@@ -54,12 +54,7 @@ func (s *store) Versions(ctx context.Context, agent string) ([]fleet.Version, er
 }
 
 func (s *store) Reported(ctx context.Context, agent string, r wire.Reported) error {
-	data, err := json.Marshal(r)
-	if err == nil {
-		err = s.tx(ctx, func(tx *tx) error {
-			return tx.must(`UPDATE agent SET reported = ?2, seen = CASE WHEN seen < ?3 THEN ?3 ELSE seen END WHERE id = ?1`, agent, data, seen(max(r.Rev, r.Judged)))
-		})
-	}
+	err := s.tx(ctx, func(tx *tx) error { return tx.reported(agent, r) })
 	return about(err, "note what %s reports of its settings", agent)
 }
 

@@ -97,6 +97,9 @@ type Agents interface {
 	// Presence notes that an agent came or went. What is of an older session than
 	// the one known changes nothing.
 	Presence(ctx context.Context, agent string, p wire.Presence, at time.Time) error
+	// Heard notes what agents said, in one commit and each agent's in order, as
+	// Presence and Reported do. What unknown agents said changes nothing.
+	Heard(ctx context.Context, said []Said, at time.Time) error
 	// AllOffline notes that the cloud lost its broker: nobody is known to be there.
 	AllOffline(ctx context.Context, at time.Time) error
 
@@ -113,6 +116,13 @@ type Agents interface {
 	// Revoked are the certificates that were taken back and have not ended by
 	// themselves.
 	Revoked(ctx context.Context, now time.Time) ([]fleet.Certificate, error)
+}
+
+// Said is what an agent said of itself: one of the two.
+type Said struct {
+	Agent    string
+	Presence *wire.Presence
+	Reported *wire.Reported
 }
 
 // Settings are what agents should have, every version of it.

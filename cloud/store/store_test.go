@@ -133,6 +133,7 @@ var suite = map[string]func(t *testing.T, open func() store.Store){
 	"settings":            testSettings,
 	"commands":            testCommands,
 	"alerts and webhooks": testAlerts,
+	"what agents say":     testHeard,
 	"people":              testPeople,
 	"rollouts and values": testRollouts,
 	"one leads":           testLead,
@@ -525,6 +526,25 @@ func testCommands(t *testing.T, open func() store.Store) {
 	ok(t, s.Answer(ctx, "a1", wire.Result{ID: "c2", OK: true}, began.Add(time.Hour)))
 	found(t, must(s.Command(ctx, "a1", "c2"))(t).State, "done") // it was, and late
 	found(t, must(s.Commands(ctx, "a1", 1))(t)[0].ID, "c2")
+}
+
+func testHeard(t *testing.T, open func() store.Store) {
+	s := open()
+	ctx := t.Context()
+	enrolled(t, s, "a1", "a2")
+	ok(t, s.Heard(ctx, []store.Said{
+		{Agent: "nobody", Presence: &wire.Presence{Online: true}},
+		{Agent: "a2", Presence: &wire.Presence{Online: true, Session: 2, Epoch: 1, Version: "v"}},
+		{Agent: "a1", Reported: &wire.Reported{Rev: 3, Judged: 3, State: wire.StateApplied}},
+		{Agent: "a2", Presence: &wire.Presence{Session: 2, Epoch: 1}},
+		{Agent: "a2", Presence: &wire.Presence{Online: true, Session: 3, Epoch: 1, Version: "w"}},
+		{Agent: "a2", Presence: &wire.Presence{Session: 2, Epoch: 1}}, // a late will
+		{Agent: "nobody", Reported: &wire.Reported{}},
+	}, began))
+	a := must(s.Agent(ctx, "a2"))(t)
+	found(t, words(a.Online, a.Session, a.Version, a.Since.Equal(began)), "true 3 w true")
+	found(t, words(must(s.Agent(ctx, "a1"))(t).Reported.Rev), "3")
+	ok(t, s.Heard(ctx, nil, began))
 }
 
 func testAlerts(t *testing.T, open func() store.Store) {

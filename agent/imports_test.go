@@ -65,6 +65,7 @@ var mayImport = map[string][]string{
 	"agent/discovery": {},
 	"agent/texts":     {"agent/receipt", "agent/register"}, // it words their codes
 	"agent/token":     {"agent/durable"},
+	"agent/people":    {"agent/durable"},
 	"agent/uplink":    {"agent/crash", "agent/receipt", "agent/register", "cloud/wire"},
 	"agent/durable":   {},
 	"agent/till":      {"agent/crash", "agent/receipt", "agent/register", "agent/texts", "cloud/wire"},
@@ -92,7 +93,7 @@ var mayImport = map[string][]string{
 		"agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/receipt", "agent/register",
 		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/till", "agent/token", "agent/uplink", "cloud/wire",
 	},
-	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/token", "cloud/wire", "systemd"},
+	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/people", "agent/token", "cloud/wire", "systemd"},
 	"systemd":                {}, // the units as text
 	"agent/till/replay":      {}, // a till in software knows the API only
 	"agent/cmd/ekassa-sim":   {"agent/register/simulator", "agent/till/replay"},

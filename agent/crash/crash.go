@@ -28,4 +28,5 @@ const (
 // Points lists them.
 var Points = []string{
 	Received, Committed, Baseline, AttemptCommitted, FirstByte, LastByte, AnswerRead, Asked, Proven, ResultCommitted,
+	Published, Acknowledged,
 }

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -189,6 +190,45 @@ func (f *testFleet) say(last string, v any) {
 	broker := f.broker
 	f.mu.Unlock()
 	_ = broker.Publish(wire.Topic(fleetAgent, last), data, last == wire.TopicDesired, 1) // it may be closed: repeated
+}
+
+// enroll makes a shop's agent the fleet's.
+func (f *testFleet) enroll(s *shop) {
+	f.Helper()
+	web := httptest.NewServer(f)
+	defer web.Close()
+	// The shop's own file is JSON, into which nothing can be added.
+	file := filepath.Join(f.TempDir(), "agent.yaml")
+	if err := os.WriteFile(file, []byte("data_dir: "+s.dir+"\n"), 0o600); err != nil {
+		f.Fatal(err)
+	}
+	command(f, agentBinary, "enroll", "--cloud", web.URL, "--code", f.code, "--config", file).ok(f)
+	s.config["cloud"] = object{"broker": "mqtts://" + f.addr, "agent_id": fleetAgent}
+	s.write()
+}
+
+// hears waits until the fleet has every record without a gap, and by these n
+// receipts that are fiscal.
+func (f *testFleet) hears(n int) {
+	f.Helper()
+	eventually(f, fmt.Sprintf("the cloud has %d fiscal receipts", n), func() bool {
+		states, _ := f.last()
+		for _, s := range states {
+			if s != string(receipt.Fiscal) {
+				return false
+			}
+		}
+		return len(states) == n
+	})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for at := range f.records {
+		for seq := range at[1] {
+			if seq > 0 && f.records[[2]int64{at[0], seq}] == nil {
+				f.Errorf("the cloud has record %d of epoch %d, and not %d", at[1], at[0], seq)
+			}
+		}
+	}
 }
 
 // last gives each receipt's state as it was told last, and how often a type was told.

@@ -204,6 +204,7 @@ type cell struct {
 	point string
 	trouble
 
+	fleet     *testFleet // where the point has to do with a cloud
 	kassa     *device
 	shop      *shop
 	agent     *process
@@ -230,6 +231,10 @@ func (c *cell) play(binary string) {
 		c.clockFile = filepath.Join(c.TempDir(), "clock")
 		c.setClock(0)
 	}
+	if c.point == crash.Published || c.point == crash.Acknowledged {
+		c.fleet = newFleet(c)
+		c.fleet.enroll(s)
+	}
 	armed := c.point + ":2" // at the second receipt
 	switch c.point {
 	case crash.FirstByte, crash.LastByte:
@@ -237,9 +242,17 @@ func (c *cell) play(binary string) {
 	case crash.Asked, crash.Proven: // the first one passes neither
 		armed = c.point
 	}
-	c.start(binary, armed)
 	c.till = s.till()
-	c.till.Post("/v1/receipts", sale("before"), wait).Want(http.StatusCreated)
+	if c.fleet != nil { // the cloud knows of the first one before the death is armed, whose first pass is the health of the new run
+		c.start(binary, "")
+		c.till.Post("/v1/receipts", sale("before"), wait).Want(http.StatusCreated)
+		c.fleet.hears(1)
+		c.agent.kill()
+		c.start(binary, armed)
+	} else {
+		c.start(binary, armed)
+		c.till.Post("/v1/receipts", sale("before"), wait).Want(http.StatusCreated)
+	}
 	if c.before != nil {
 		c.before(c)
 	}
@@ -276,6 +289,9 @@ func (c *cell) play(binary string) {
 	}
 	eventually(c, "everything is fiscal", c.settled)
 	c.judge(told)
+	if c.fleet != nil {
+		c.fleet.hears(3)
+	}
 }
 
 // start starts the agent, which dies at a point; "" for none.

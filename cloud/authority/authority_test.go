@@ -148,6 +148,11 @@ func TestEnrol_ACodeGivesOneCertificateInTheAgentsName(t *testing.T) {
 	}
 }
 
+func quoted(s string) string {
+	data, _ := json.Marshal(s) // text always can
+	return string(data)
+}
+
 func mustRSA(t testing.TB) crypto.Signer {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -171,11 +171,19 @@ func (s *store) End(ctx context.Context, agent, register, code string, when time
 
 func (s *store) Acknowledge(ctx context.Context, id int64, by string, when time.Time) error {
 	err := s.tx(ctx, func(tx *tx) error {
-		n, err := tx.change(`UPDATE alert SET acknowledged_at = ?2, acknowledged_by = ?3 WHERE number = ?1 AND acknowledged_at IS NULL`, id, micro(when), text(by))
-		if err != nil || n == 1 {
+		var code string
+		if err := tx.row(`SELECT code FROM alert WHERE number = ?1`, id).Scan(&code); err != nil {
 			return err
 		}
-		return tx.row(`SELECT number FROM alert WHERE number = ?1`, id).Scan(new(int64)) // acknowledged already: the first one stays
+		// Nothing is seen to be over that is not watched: it is when a person has
+		// looked, and is raised anew when it happens again.
+		over := stamp(when)
+		if fleet.Watched(code) {
+			over = nil
+		}
+		// Acknowledged already: the first one stays.
+		return tx.exec(`UPDATE alert SET acknowledged_at = ?2, acknowledged_by = ?3, ended_at = coalesce(ended_at, ?4) WHERE number = ?1 AND acknowledged_at IS NULL`,
+			id, micro(when), text(by), over)
 	})
 	return about(err, "acknowledge alert %d", id)
 }

@@ -159,6 +159,8 @@ type Alerts interface {
 	Raise(ctx context.Context, a fleet.Alert) (raised bool, err error)
 	// End notes that what an alert told of is over.
 	End(ctx context.Context, agent, register, code string, at time.Time) error
+	// Acknowledge notes that a person has seen an alert. One that is not watched
+	// (fleet.Watched) is over then.
 	Acknowledge(ctx context.Context, id int64, by string, at time.Time) error
 	Alerts(ctx context.Context, f Filter) ([]fleet.Alert, error)
 }

@@ -581,6 +581,13 @@ func testAlerts(t *testing.T, open func() store.Store) {
 	found(t, words(got.AcknowledgedBy, got.EndedAt.Equal(began.Add(time.Hour))), "ayla true")
 	found(t, must(s.Raise(ctx, a))(t), "true")
 	found(t, must(s.Raise(ctx, fleet.Alert{Code: "cloud_disk"}))(t), "true") // about no agent
+
+	// Nobody sees the end of what is not watched: it is over once a person has looked.
+	clone := fleet.Alert{Agent: "a1", Code: store.AlertCloned, RaisedAt: began}
+	found(t, must(s.Raise(ctx, clone))(t), "true")
+	ok(t, s.Acknowledge(ctx, must(s.Alerts(ctx, store.Filter{Agent: "a1"}))(t)[0].ID, "ayla", began.Add(time.Minute)))
+	found(t, must(s.Alerts(ctx, store.Filter{Agent: "a1"}))(t)[0].EndedAt.Equal(began.Add(time.Minute)), "true")
+	found(t, must(s.Raise(ctx, clone))(t), "true")
 }
 
 func testPeople(t *testing.T, open func() store.Store) {

@@ -33,6 +33,8 @@ func TestQueries_UseTheirIndex(t *testing.T) {
 		"Changes":     {changesQuery, "INTEGER PRIMARY KEY"},
 		"records":     {recordsQuery, "INTEGER PRIMARY KEY"},
 		"attempt":     {attemptQuery, "PRIMARY KEY (seq=? AND number=?)"},
+		"Acts":        {actsQuery, "act_newest"},
+		"Tries":       {triesQuery, "PRIMARY KEY (seq=?)"},
 	} {
 		arguments := make([]any, strings.Count(c.query, "?"))
 		if strings.Contains(c.query, "?1") {

@@ -430,3 +430,47 @@ func (g gate) Known(_ context.Context, agent string) error {
 	}
 	return nil
 }
+
+func TestBroker_WaitsForNobodyWhoReadsNothing(t *testing.T) {
+	b, err := broker.Open(broker.Config{Listen: "127.0.0.1:0", Gate: gate{"a": true, "b": true}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	c, err := b.Attach(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", b.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// By hand: CONNECT with a keep-alive of a minute, SUBSCRIBE to what it is sent,
+	// and from then on nothing is read.
+	hello := "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a" + "\x82\x18\x00\x01\x00\x13ekassa/v1/a/command\x01"
+	if _, err := conn.Write([]byte(hello)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 4+5)); err != nil { // CONNACK, and SUBACK perhaps
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		for range 2000 { // 200 MB are no socket's to hold
+			if err := c.Publish("ekassa/v1/a/command", 1, false, make([]byte, 100_000)); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the cloud waits for one agent")
+	}
+}

@@ -173,7 +173,7 @@ func (l *Link) drop(ctx context.Context, agent string) {
 	if l.Drop == nil {
 		return
 	}
-	if err := l.Drop(ctx, agent); err != nil {
+	if err := l.Drop(ctx, agent); err != nil && l.heard.first(agent+" drop", l.Now()) {
 		l.Log.Warn("the connection of an agent that was taken back cannot be ended and is tried again", "agent", agent, "error", err)
 	}
 }

@@ -260,11 +260,13 @@ func (d *duties) watch(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if a.Revoked && a.Online {
-			d.drop(ctx, a.ID)
+		if a.Revoked {
+			if up, _ := d.State(); up && a.Online {
+				d.drop(ctx, a.ID)
+			}
 			continue
 		}
-		if a.Online && a.Reported.Judged < a.Desired && !a.Revoked && d.due(a.ID, now) {
+		if a.Online && a.Reported.Judged < a.Desired && d.due(a.ID, now) {
 			if err := d.push(ctx, a); err != nil && !errors.Is(err, errNotConnected) && !errors.Is(err, fleet.ErrNotFound) {
 				return err
 			}

@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,12 +39,13 @@ import (
 type testFleet struct {
 	testing.TB
 	addr   string // of the broker, TLS with the agents' own certificates
-	code   string
 	key    *ecdsa.PrivateKey
 	cert   *x509.Certificate
 	serial int64
 	tls    *tls.Config
 	broker *mochi.Server
+
+	enrolled atomic.Bool // its code is used up
 
 	mu        sync.Mutex
 	records   map[[2]int64][]byte
@@ -52,11 +54,14 @@ type testFleet struct {
 	results   map[string]wire.Result
 }
 
-const fleetAgent = "baku-0001"
+const (
+	fleetAgent = "baku-0001"
+	fleetCode  = "KHZ4-9TQW"
+)
 
 func newFleet(t testing.TB) *testFleet {
 	t.Helper()
-	f := &testFleet{TB: t, addr: newHost() + ":8883", code: "KHZ4-9TQW", records: map[[2]int64][]byte{}, results: map[string]wire.Result{}}
+	f := &testFleet{TB: t, addr: newHost() + ":8883", records: map[[2]int64][]byte{}, results: map[string]wire.Result{}}
 	var err error
 	if f.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
@@ -117,11 +122,10 @@ func (f *testFleet) close() {
 // ServeHTTP enrolls.
 func (f *testFleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var e wire.Enrolment
-	if err := json.NewDecoder(r.Body).Decode(&e); err != nil || r.URL.Path != "/api/v1/enroll" || e.Code != f.code {
+	if err := json.NewDecoder(r.Body).Decode(&e); err != nil || r.URL.Path != "/api/v1/enroll" || e.Code != fleetCode || f.enrolled.Swap(true) {
 		http.Error(w, `{"title":"no such code"}`, http.StatusForbidden)
 		return
 	}
-	f.code = ""
 	block, _ := pem.Decode([]byte(e.Request))
 	asked, err := x509.ParseCertificateRequest(block.Bytes)
 	if err != nil {
@@ -202,7 +206,7 @@ func (f *testFleet) enroll(s *shop) {
 	if err := os.WriteFile(file, []byte("data_dir: "+s.dir+"\n"), 0o600); err != nil {
 		f.Fatal(err)
 	}
-	command(f, agentBinary, "enroll", "--cloud", web.URL, "--code", f.code, "--config", file).ok(f)
+	command(f, agentBinary, "enroll", "--cloud", web.URL, "--code", fleetCode, "--config", file).ok(f)
 	s.config["cloud"] = object{"broker": "mqtts://" + f.addr, "agent_id": fleetAgent}
 	s.write()
 }

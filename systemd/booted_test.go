@@ -153,6 +153,11 @@ func (b *booted) until(t *testing.T, line string) {
 		}
 		for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
 			if strings.HasPrefix(s.Text(), "FAILED") {
+				select { // it says why
+				case <-b.ended:
+				case <-time.After(20 * time.Second):
+				}
+				text, _ := os.ReadFile(b.log)
 				t.Fatalf("%s", text)
 			}
 			if s.Text() == line {

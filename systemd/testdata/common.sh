@@ -7,7 +7,13 @@ api=http://127.0.0.1:8787
 
 die() {
 	echo "FAILED: $*"
-	journalctl --no-pager -u ekassa-agent -n 40
+	systemctl --no-pager list-jobs
+	systemctl --no-pager --full status ekassa-agent sim
+	curl -sS --max-time 5 "$api/readyz"
+	uptime
+	df -h /
+	journalctl --no-pager -b -p warning -n 20
+	journalctl --no-pager -b -u ekassa-agent -n 40
 	exit 1
 }
 ok() { echo "ok $*"; }

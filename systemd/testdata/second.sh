@@ -2,7 +2,7 @@
 # back, and the way out.
 . /root/common.sh
 
-within 30 curl -fsS -o /dev/null "$api/readyz" || die "not back after the power cut"
+within 120 curl -fsS --max-time 5 -o /dev/null "$api/readyz" || die "not back after the power cut"
 count=0
 while read -r id; do
 	within 30 fiscal "$id" || die "$id was told yes, and now: $(state "$id")"

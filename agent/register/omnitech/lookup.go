@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"ekassa/agent/receipt"
@@ -97,11 +98,11 @@ func (d *Driver) Lookup(ctx context.Context, r register.Request) register.Eviden
 	case !ok || now < after:
 		return cannotTell(text, errors.New("the register's last number is none that it can have"))
 	case now == after && d.taken(r.Key):
-		return d.search(ctx, r, sent, text, windows, 0)
+		return d.lookup(ctx, r, sent, text)
 	case now == after:
 		return register.Evidence{Found: register.NotFound, Text: text}
 	}
-	return d.search(ctx, r, sent, text, windows, 0)
+	return d.lookup(ctx, r, sent, text)
 }
 
 // taken says whether the register answered that the work was done before: its
@@ -117,20 +118,59 @@ func (d *Driver) taken(key string) bool {
 // read later still, and would have that document under it. It may be of the shift
 // before.
 func (d *Driver) before(ctx context.Context, r register.Request, sent order) (e register.Evidence, ok bool) {
-	e = d.search(ctx, r, sent, "before it was sent again", []time.Duration{time.Hour}, register.MaxShift)
+	const text = "before it was sent again"
+	spans, err := d.spans(sent, []time.Duration{time.Hour}, register.MaxShift)
+	if err != nil {
+		return cannotTell(text, err), false
+	}
+	// The shift's first: it is the same for each attempt, so that what was read
+	// of it for one need not be read for the next, and the other is a part of it.
+	slices.Reverse(spans)
+	d.mu.Lock()
+	m := d.seen
+	d.mu.Unlock()
+	if m == nil || m.ref != r.Key || m.last != sent.After {
+		m = &seen{ref: r.Key, last: sent.After}
+	}
+	e = d.search(ctx, r, sent, text, spans, m)
+	d.mu.Lock()
+	d.seen = m
+	d.mu.Unlock()
 	return e, e.Found == register.DocumentMade || errors.Is(e.Err, errNotListed)
 }
 
 var errNotListed = errors.New("the history does not have ours, although the number has moved or the register says that it was taken back already")
 
-// search looks for our int_ref in the history (17).
-func (d *Driver) search(ctx context.Context, r register.Request, sent order, text string, around []time.Duration, before time.Duration) register.Evidence {
-	spans, err := d.spans(sent, around, before)
+// seen is what was read of the history for an int_ref while the register stood on
+// a number; on another number it may have more. It lets a history that takes
+// longer than one attempt may be come to its end in some. nil remembers nothing.
+type seen struct {
+	ref, last string
+	without   []span // ours
+	long      []span // more than an answer may be
+}
+
+func (m *seen) isWithout(s span) bool {
+	return m != nil && slices.ContainsFunc(m.without, func(p span) bool { return !s.from.Before(p.from) && !s.to.After(p.to) })
+}
+
+func (m *seen) isLong(s span) bool {
+	return m != nil && slices.ContainsFunc(m.long, func(p span) bool { return s.from.Equal(p.from) && s.to.Equal(p.to) })
+}
+
+// lookup looks for our int_ref around the attempt and in its shift.
+func (d *Driver) lookup(ctx context.Context, r register.Request, sent order, text string) register.Evidence {
+	spans, err := d.spans(sent, windows, 0)
 	if err != nil {
 		return cannotTell(text, err)
 	}
+	return d.search(ctx, r, sent, text, spans, nil)
+}
+
+// search looks for our int_ref in parts of the history (17).
+func (d *Driver) search(ctx context.Context, r register.Request, sent order, text string, spans []span, m *seen) register.Evidence {
 	for _, s := range spans {
-		rows, err := d.history(ctx, s, r.Key)
+		rows, err := d.history(ctx, s, r.Key, m)
 		if err != nil {
 			return cannotTell(text+"; history", err)
 		}
@@ -149,12 +189,28 @@ const shortest = time.Minute
 
 // history gives the rows of a part of the history (17) that bear our int_ref. A
 // busy day is longer than an answer may be: it is then asked for in halves.
-func (d *Driver) history(ctx context.Context, s span, ref string) (ours []answer, err error) {
-	a, err := d.ask(ctx, "history", between(opHistory, s.from, s.to, d.cfg.Zone))
-	if errors.Is(err, once.ErrTooLong) && s.to.Sub(s.from) > shortest {
+func (d *Driver) history(ctx context.Context, s span, ref string, m *seen) (ours []answer, err error) {
+	if m.isWithout(s) {
+		return nil, nil
+	}
+	defer func() {
+		if m != nil && err == nil && len(ours) == 0 {
+			m.without = append(m.without, s)
+		}
+	}()
+	var a answer
+	long := m.isLong(s)
+	if !long {
+		a, err = d.ask(ctx, "history", between(opHistory, s.from, s.to, d.cfg.Zone))
+		long = errors.Is(err, once.ErrTooLong) && s.to.Sub(s.from) > shortest
+		if long && m != nil {
+			m.long = append(m.long, s)
+		}
+	}
+	if long {
 		middle := s.from.Add(s.to.Sub(s.from) / 2).Truncate(time.Second) // of both: the page does not say whether ends are included
 		for _, half := range []span{{s.from, middle}, {middle, s.to}} {
-			rows, err := d.history(ctx, half, ref)
+			rows, err := d.history(ctx, half, ref, m)
 			if err != nil {
 				return nil, err
 			}

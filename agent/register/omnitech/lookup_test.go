@@ -1,6 +1,7 @@
 package omnitech
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -140,6 +141,54 @@ func TestHistory_OfABusyDayIsAskedForInParts(t *testing.T) {
 	f.says(opHistory, long) // whatever is asked
 	if e := d.Lookup(t.Context(), prepared(t, d, job(sold(), nil))); e.Found != register.CannotTell {
 		t.Errorf("%+v", e)
+	}
+}
+
+// An attempt has too little time for a long history: the next goes on where it
+// ended, until one sends. Where the number moved, it begins anew.
+func TestHistory_IsGoneOnWithByTheNextAttempt(t *testing.T) {
+	long := `{"message":"success","transactions":[],"x":"` + strings.Repeat("x", 9<<20) + `"}`
+	f := newFake(t)
+	f.says(opSale, success)
+	d := f.driver()
+	stop := func() {}
+	read := map[string]int{} // how often, by part
+	sofar := 0
+	f.does(opHistory, func(n int) string {
+		a := f.of(opHistory)[n-1]
+		if read[a.raw]++; n-sofar == 5 {
+			stop()
+		}
+		from, _ := time.ParseInLocation(wallTime, fmt.Sprint(a.body["date_start"]), baku)
+		to, _ := time.ParseInLocation(wallTime, fmt.Sprint(a.body["date_end"]), baku)
+		if to.Sub(from) > 6*time.Hour {
+			return long
+		}
+		return `{"message":"success","transactions":[]}`
+	})
+	j := job(sold(), nil)
+	j.Again, j.Baseline.Shift.OpenedAt = true, noon.Add(-time.Hour)
+	attempt := func(last string) register.Outcome {
+		j.Baseline.Last = last
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		stop, sofar = cancel, len(f.of(opHistory))
+		return d.Send(ctx, prepared(t, d, j))
+	}
+	attempts := 1
+	for ; len(f.of(opSale)) == 0 && attempts < 20; attempts++ {
+		attempt("27")
+	}
+	if attempts < 4 || attempts == 20 || len(f.of(opSale)) != 1 {
+		t.Errorf("%d attempts, %d sales", attempts, len(f.of(opSale)))
+	}
+	for part, n := range read {
+		if n > 2 { // once read, and once more where the attempt ended in it
+			t.Errorf("read %d times: %s", n, part)
+		}
+	}
+	if o := attempt("28"); o.Verdict != register.NotSent {
+		t.Errorf("on another number: %+v", o)
 	}
 }
 

@@ -64,6 +64,7 @@ type Driver struct {
 	shift    string
 	paperOut string // key of the last request that was answered with a printing fault
 	replayed string // key of the last request that was answered with "taken back already"
+	seen     *seen  // of the history, before something is sent again
 }
 
 // New makes a driver. It sends nothing.

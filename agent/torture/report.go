@@ -30,19 +30,25 @@ func (r Result) Line() string {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }
 
-// mostShown keeps one cause with a thousand effects readable.
-const mostShown = 60
+// mostShown of each sort keeps one cause with a thousand effects readable, and
+// hides no other.
+const mostShown = 20
 
 // Print writes what went wrong receipt by receipt, and what people were asked.
 func (r Result) Print(w io.Writer) {
-	for n, x := range r.Violations {
-		if n == mostShown {
-			fmt.Fprintf(w, "… and %d more\n", len(r.Violations)-n)
-			break
+	shown := map[Sort]int{}
+	for _, x := range r.Violations {
+		if shown[x.Sort]++; shown[x.Sort] > mostShown {
+			continue
 		}
 		fmt.Fprintf(w, "%s: %s\n", x.Sort, x.Text)
 		for _, text := range r.History[x.ID] {
 			fmt.Fprintf(w, "    %s\n", text)
+		}
+	}
+	for sort, n := range shown {
+		if n > mostShown {
+			fmt.Fprintf(w, "… and %d more %s\n", n-mostShown, sort)
 		}
 	}
 	reasons := map[string]int{}

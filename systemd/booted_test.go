@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -194,16 +196,12 @@ func (b *booted) kill() error {
 		return nil
 	default:
 	}
-	pid := fmt.Sprint(b.cmd.Process.Pid) // of script; its child is nspawn, whose child is the system's first
-	for range 2 {
-		child, err := exec.Command("pgrep", "-P", pid).Output()
-		if err != nil {
-			return fmt.Errorf("find the system's first process: below %s: %w", pid, err)
-		}
-		pid = strings.TrimSpace(string(child))
+	first, err := first(b.cmd.Process.Pid)
+	if err != nil {
+		return err
 	}
-	if err := exec.Command("kill", "-9", pid).Run(); err != nil {
-		return fmt.Errorf("kill the system's first process %q: %w", pid, err)
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill the system's first process %d: %w", first, err)
 	}
 	select {
 	case <-b.ended:
@@ -211,6 +209,35 @@ func (b *booted) kill() error {
 	case <-time.After(20 * time.Second):
 		return errors.New("the system does not end")
 	}
+}
+
+// first finds, below a process, the first process of a system: the one that calls
+// itself 1. How many there are between (a shell, nspawn) differs between machines,
+// and to kill one of those would leave the system running.
+func first(below int) (int, error) {
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", below))
+	if err != nil {
+		return 0, fmt.Errorf("find the system's first process: %w", err)
+	}
+	for _, child := range strings.Fields(string(children)) {
+		pid, err := strconv.Atoi(child)
+		if err != nil {
+			return 0, fmt.Errorf("find the system's first process: child %q of %d: %w", child, below, err)
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			return 0, fmt.Errorf("find the system's first process: %w", err)
+		}
+		for line := range strings.Lines(string(status)) {
+			if fields := strings.Fields(line); len(fields) > 2 && fields[0] == "NSpid:" && fields[len(fields)-1] == "1" {
+				return pid, nil
+			}
+		}
+		if found, err := first(pid); err == nil {
+			return found, nil
+		}
+	}
+	return 0, fmt.Errorf("find the system's first process: none below %d calls itself 1", below)
 }
 
 // output runs a command that must succeed.

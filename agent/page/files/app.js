@@ -429,8 +429,9 @@ async function viewShift() {
     first.append(el('p', { id: 'shift' }, shift.open ? t('page.shift_since', { since: clock(shift.opened_at), lasting: lasting(shift.age_seconds) }) : t('page.shift_closed')));
     if (shift.open) first.append(el('p', { class: 'soft' }, t('page.drawer', { sum: azn(shift.cash) })));
   }
-  const waiting = status ? status.queue.waiting + status.queue.checking + status.queue.held : 0;
-  const close = () => {
+  const close = async () => {
+    await look(); // the queue may have emptied since
+    const waiting = status ? status.queue.waiting + status.queue.checking + status.queue.held : 0;
     const why = el('input', { name: 'why', required: true, maxlength: 256 });
     sheet(t('page.close_shift'), el('form', {
       onsubmit: (event) => {

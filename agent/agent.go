@@ -24,6 +24,8 @@ import (
 	"ekassa/agent/discovery"
 	"ekassa/agent/dispatch"
 	"ekassa/agent/journal"
+	"ekassa/agent/page"
+	"ekassa/agent/people"
 	"ekassa/agent/register"
 	"ekassa/agent/till"
 	"ekassa/agent/token"
@@ -120,8 +122,8 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	metrics.MustRegister(newCollector(desk, j), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	tills := till.New(till.Config{
 		Journal: receipts, Desk: desk, Tokens: token.Open(cfg.DataDir),
-		Settings: shop.Settings,
-		Hosts:    cfg.Hosts, MetricsOnLAN: cfg.MetricsOnLAN, Metrics: metrics, Log: o.Log,
+		Settings: shop.Settings, People: staff{people.Open(cfg.DataDir)}, Page: page.Handler(),
+		Hosts: cfg.Hosts, MetricsOnLAN: cfg.MetricsOnLAN, Metrics: metrics, Log: o.Log,
 	})
 
 	parts.Go(func() error { return till.Serve(ctx, listener, tills, o.Log) })

@@ -37,6 +37,7 @@ func TestAPI(t *testing.T) {
 			"tokens, hosts, pages and too many asks": apiGuard,
 			"a till without a register":              apiUnbound,
 			"a full disk":                            apiFullDisk,
+			"people at the till":                     apiPeople,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -481,4 +482,38 @@ func apiFullDisk(t *testing.T) {
 	})
 	s.reaches(full[0], receipt.Fiscal)
 	referee(t, s.receipts(), sim.Ledger())
+}
+
+// A person signs in with a PIN, and does with it what the role allows.
+func apiPeople(t *testing.T) {
+	s, _ := open(t)
+	c := s.till()
+	c.Post("/v1/receipts", sale("x"), wait).Want(http.StatusCreated)
+	c.Post("/v1/cash/deposit", `{"id":"d","amount":"5.00"}`, wait).Want(http.StatusCreated)
+	pin := s.person("Leyla", "manager")
+	if a := c.Get("/v1/session").Want(http.StatusOK); a.Field("people.0") != "Leyla" {
+		t.Errorf("%s", a.Body)
+	}
+	c.Post("/v1/session", `{"name":"Leyla","pin":"`+pin+`","terminal":"till-9"}`).Want(http.StatusUnprocessableEntity)
+	a := c.Post("/v1/session", `{"name":"Leyla","pin":"`+pin+`","terminal":"`+terminal+`"}`).Want(http.StatusOK)
+	if a.Field("person.role") != "manager" {
+		t.Errorf("%s", a.Body)
+	}
+	c.Token, c.Cookie = "", strings.Split(a.Header.Get("Set-Cookie"), ";")[0]
+	if a := c.Get("/v1/receipts/x/details").Want(http.StatusOK); a.Field("items.0.name") != "Plov" || a.Field("tries.0.register") != kassa {
+		t.Errorf("%s", a.Body)
+	}
+	if a := c.Get("/v1/receipts/x/qr.svg").Want(http.StatusOK); !strings.HasPrefix(string(a.Body), "<svg") {
+		t.Errorf("%s", a.Body)
+	}
+	if a := c.Get("/v1/cash?find=5,00").Want(http.StatusOK); a.Field("receipts.0.id") != "d" {
+		t.Errorf("%s", a.Body)
+	}
+	c.Get("/v1/cash/d/details").Want(http.StatusOK)
+	c.Post("/v1/shift/x-report", "{}").Want(http.StatusOK)
+	if a := c.Get("/v1/acts").Want(http.StatusOK); a.Field("acts.0.what") != "shift_x_report" || a.Field("acts.0.who") != "Leyla" || a.Field("acts.0.outcome") != "done" {
+		t.Errorf("%s", a.Body)
+	}
+	c.Post("/v1/session/end", "{}").Want(http.StatusOK)
+	c.Get("/v1/acts").Want(http.StatusUnauthorized)
 }

@@ -99,6 +99,19 @@ func Kind(lang string, k receipt.Kind) string { return Say(lang, "kind."+string(
 // Link says how well the agent gets on with a register.
 func Link(lang string, l register.Link) string { return Say(lang, "link."+string(l), nil) }
 
+// OfPage gives what the staff page says by itself, by key; the rest it is told in
+// the answers of the API.
+func OfPage(lang string) map[string]string {
+	m := map[string]string{}
+	for key, s := range sentences[lang] {
+		switch group, _, _ := strings.Cut(key, "."); group {
+		case "page", "kind", "link", "act", "proof", "problem":
+			m[key] = s
+		}
+	}
+	return m
+}
+
 // word gives the key's text, or otherwise where there is none.
 func word(lang, key, otherwise string) string {
 	if s := Say(lang, key, nil); s != key {

@@ -56,6 +56,7 @@ func TestEveryCodeOfTheProgramHasASentence(t *testing.T) {
 		{"states", "../receipt", "State", "", []string{"state.*", "label.*"}, 8},
 		{"kinds", "../receipt", "Kind", "", []string{"kind.*"}, 8},
 		{"causes", "../register", "Cause", "", []string{"cause.*"}, 13},
+		{"proofs", "../register", "Proof", "", []string{"proof.*"}, 6},
 		{"links", "../register", "Link", "", []string{"link.*"}, 7},
 		{"problems", "../till", "problemCode", "", []string{"problem.*", "problem.*.detail"}, 20},
 	} {

@@ -68,7 +68,7 @@ func (p personBody) check(required bool) (faults receipt.Faults) {
 }
 
 func (a *api) retry(r *request, id string, data []byte) (s receipt.Stored, allowed []receipt.State, err error) {
-	p, err := person(data)
+	p, err := person(r, data)
 	if err == nil {
 		s, err = a.Journal.Retry(r.terminal, id, p.Who)
 	}
@@ -76,7 +76,7 @@ func (a *api) retry(r *request, id string, data []byte) (s receipt.Stored, allow
 }
 
 func (a *api) fiscalise(r *request, id string, data []byte) (s receipt.Stored, allowed []receipt.State, err error) {
-	p, err := person(data)
+	p, err := person(r, data)
 	if err == nil {
 		s, err = a.Journal.Fiscalise(r.terminal, id, p.Who)
 	}
@@ -86,7 +86,7 @@ func (a *api) fiscalise(r *request, id string, data []byte) (s receipt.Stored, a
 // withdraw asks for who and why where the register may have made a document:
 // of a held receipt, it is a decision like any other.
 func (a *api) withdraw(r *request, id string, data []byte) (s receipt.Stored, allowed []receipt.State, err error) {
-	p, err := person(data)
+	p, err := person(r, data)
 	if err == nil {
 		s, err = a.Journal.Get(r.terminal, id)
 	}
@@ -102,7 +102,7 @@ func (a *api) withdraw(r *request, id string, data []byte) (s receipt.Stored, al
 // reprint prints a copy; the receipt itself does not change.
 func (a *api) reprint(r *request, id string, data []byte) (s receipt.Stored, allowed []receipt.State, err error) {
 	allowed = []receipt.State{receipt.Fiscal}
-	if _, err = person(data); err != nil {
+	if _, err = person(r, data); err != nil {
 		return s, allowed, err
 	}
 	s, err = a.Journal.Get(r.terminal, id)
@@ -135,7 +135,7 @@ type decisionBody struct {
 }
 
 func (a *api) resolve(r *request, id string, data []byte) (s receipt.Stored, allowed []receipt.State, err error) {
-	d, err := decision(data)
+	d, err := decision(r, data)
 	if err == nil {
 		s, err = a.Journal.Resolve(r.terminal, id, d)
 	}
@@ -143,11 +143,12 @@ func (a *api) resolve(r *request, id string, data []byte) (s receipt.Stored, all
 }
 
 // decision reads one, and gives every fault.
-func decision(data []byte) (receipt.Decision, error) {
+func decision(r *request, data []byte) (receipt.Decision, error) {
 	var b decisionBody
 	if err := decode(data, &b); err != nil {
 		return receipt.Decision{}, err
 	}
+	b.Who = r.by(b.Who)
 	var faults receipt.Faults
 	switch b.Verdict {
 	case receipt.Send, receipt.WasMade, receipt.Drop:
@@ -175,13 +176,15 @@ func decision(data []byte) (receipt.Decision, error) {
 }
 
 // person reads a body that may be left out.
-func person(data []byte) (p personBody, err error) {
+func person(r *request, data []byte) (p personBody, err error) {
 	if len(bytes.TrimSpace(data)) == 0 {
+		p.Who = r.by("")
 		return p, nil
 	}
 	if err := decode(data, &p); err != nil {
 		return p, err
 	}
+	p.Who = r.by(p.Who)
 	return p, asError(p.check(false))
 }
 

@@ -25,6 +25,11 @@ type receiptBody struct {
 	Ahead      int           `json:"ahead"`
 	Attempts   int           `json:"attempts"`
 	ReceivedAt time.Time     `json:"received_at"`
+	Time       time.Time     `json:"time"`
+	Number     string        `json:"number,omitempty"`
+	Cashier    string        `json:"cashier,omitempty"`
+	Note       string        `json:"note,omitempty"`
+	Sentence   string        `json:"sentence"`
 	Document   *documentBody `json:"document,omitempty"`
 	Reason     *reasonBody   `json:"reason,omitempty"`
 }
@@ -53,7 +58,8 @@ func (r *request) receipt(s receipt.Stored) receiptBody {
 	b := receiptBody{
 		ID: strings.TrimPrefix(s.ID, cashPrefix), Terminal: s.Terminal, Register: s.Register, Kind: s.Kind,
 		Total: s.Total(), Change: s.Receipt.Change(), State: s.State, Ahead: s.Ahead, Attempts: s.Attempts,
-		ReceivedAt: s.ReceivedAt.In(r.zone), Reason: r.reason(s.Reason),
+		ReceivedAt: s.ReceivedAt.In(r.zone), Time: s.Time.In(r.zone), Number: s.Number, Cashier: s.Cashier, Note: s.Note,
+		Sentence: texts.State(r.lang, s.State), Reason: r.reason(s.Reason),
 	}
 	if s.State != receipt.Fiscal || s.Document == nil {
 		return b

@@ -24,12 +24,15 @@ type journal struct {
 	changes  []receipt.Change
 	watchers map[chan struct{}]bool
 
-	fail    error                                 // of everything
-	failGet error                                 // of Get alone
-	faults  receipt.Faults                        // of Accept
-	queues  map[string]register.Queue             //
-	unbound int                                   //
-	after   func(s receipt.Stored) receipt.Stored // what becomes of a new receipt at once
+	fail     error                     // of everything
+	failGet  error                     // of Get alone
+	faults   receipt.Faults            // of Accept
+	queues   map[string]register.Queue //
+	unbound  int                       //
+	tries    []register.Try
+	acts     []receipt.Act
+	failActs error                                 // of Act
+	after    func(s receipt.Stored) receipt.Stored // what becomes of a new receipt at once
 }
 
 func newJournal() *journal {
@@ -199,6 +202,40 @@ func (j *journal) Queue(name string) (register.Queue, error) { return j.queues[n
 func (j *journal) Unbound(string) (int, error)               { return j.unbound, j.fail }
 func (j *journal) Room() (int64, bool, error)                { return 1 << 30, false, j.fail }
 func (j *journal) Health() error                             { return j.fail }
+
+func (j *journal) Tries(terminal, id string) ([]register.Try, error) {
+	_, err := j.Get(terminal, id)
+	return j.tries, err
+}
+
+func (j *journal) Act(x receipt.Act) (int64, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.failActs != nil {
+		return 0, j.failActs
+	}
+	x.N, x.At = int64(len(j.acts)+1), time.Now()
+	j.acts = append(j.acts, x)
+	return x.N, nil
+}
+
+func (j *journal) ActDone(n int64, outcome string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.acts[n-1].Outcome = outcome
+	return nil
+}
+
+func (j *journal) Acts(terminal string, _ int64, _ int) (list []receipt.Act, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, x := range slices.Backward(j.acts) {
+		if x.Terminal == terminal {
+			list = append(list, x)
+		}
+	}
+	return list, j.fail
+}
 
 func (j *journal) count() int {
 	j.mu.Lock()

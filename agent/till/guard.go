@@ -101,33 +101,54 @@ func fromHere(r *http.Request) bool {
 		r.Header.Get("Forwarded") == "" && r.Header.Get("X-Forwarded-For") == ""
 }
 
-// till serves a till: who holds a token, asks for no more than is good for all,
-// and sends JSON.
-func (a *api) till(h handler) http.Handler {
+// till serves a till, or a person at one: who holds a token or a session, asks
+// for no more than is good for all, and sends JSON. may says which people; what
+// is left out is everybody who is signed in.
+func (a *api) till(h handler, may ...rights) http.Handler {
 	return a.public(func(w http.ResponseWriter, r *request) error {
-		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		terminal, ok := "", false
-		if strings.EqualFold(scheme, "Bearer") {
-			terminal, ok = a.Tokens.Terminal(strings.TrimSpace(token))
+		if err := a.admit(w, r, append(may, everybody)[0]); err != nil {
+			return err
 		}
-		if !ok {
-			challenge := `Bearer realm="ekassa"`
-			if token != "" {
-				challenge += `, error="invalid_token"`
-			}
-			w.Header().Set("WWW-Authenticate", challenge)
-			return &problem{code: problemToken, field: "Authorization"}
+		who := r.terminal
+		if r.person != "" {
+			who += " " + r.person // people have an allowance of their own
 		}
-		r.terminal = terminal
-		if wait := a.rates.take(terminal, time.Now()); wait > 0 {
+		if wait := a.rates.take(who, time.Now()); wait > 0 {
 			seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
 			return &problem{code: problemRate, retry: wait, args: texts.Args{"detail": seconds}}
 		}
-		if r.Method != http.MethodGet && r.Method != http.MethodHead && !isJSON(r.Request) {
+		safe := r.Method == http.MethodGet || r.Method == http.MethodHead
+		if !safe && (!isJSON(r.Request) || r.person != "" && r.Header.Get("Content-Type") == "") {
 			return &problem{code: problemMediaType, field: "Content-Type"}
+		}
+		if !safe && r.person != "" {
+			return a.acted(w, r, h)
 		}
 		return h(w, r)
 	})
+}
+
+// admit finds out who asks. A token counts before a cookie.
+func (a *api) admit(w http.ResponseWriter, r *request, may rights) error {
+	header := r.Header.Get("Authorization")
+	if _, err := r.Cookie(cookieName); err == nil && header == "" {
+		return a.enter(r, may)
+	}
+	scheme, token, _ := strings.Cut(header, " ")
+	terminal, ok := "", false
+	if strings.EqualFold(scheme, "Bearer") {
+		terminal, ok = a.Tokens.Terminal(strings.TrimSpace(token))
+	}
+	if !ok {
+		challenge := `Bearer realm="ekassa"`
+		if token != "" {
+			challenge += `, error="invalid_token"`
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
+		return &problem{code: problemToken, field: "Authorization"}
+	}
+	r.terminal = terminal
+	return nil
 }
 
 // isJSON says whether the body is JSON in UTF-8 by its headers. No body at all

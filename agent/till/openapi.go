@@ -3,6 +3,7 @@ package till
 import (
 	_ "embed"
 	"net/http"
+	"strings"
 )
 
 // OpenAPI is the document that describes the API, in YAML.
@@ -17,8 +18,13 @@ func (a *api) openapi(w http.ResponseWriter, _ *request) error {
 	return nil
 }
 
-// pointer is for people who open the address in a browser.
+// pointer is for people who open the address: browsers, which say that they want
+// HTML, get the staff page.
 func (a *api) pointer(w http.ResponseWriter, r *request) error {
+	if a.Page != nil && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		a.Page.ServeHTTP(w, r.Request)
+		return nil
+	}
 	return reply(w, r, http.StatusOK, map[string]string{"name": "ekassa-agent", "api": "/v1", "openapi": "/openapi.yaml"})
 }
 

@@ -38,6 +38,14 @@ type Journal interface {
 	Changes(terminal string, after int64, limit int) ([]receipt.Change, error)
 	LastChange() (int64, error)
 
+	// Tries gives what was tried with a receipt, oldest first.
+	Tries(terminal, id string) ([]register.Try, error)
+	// Act writes down what a person is about to do, ActDone what came of it; Acts
+	// gives a terminal's, newest first.
+	Act(receipt.Act) (n int64, err error)
+	ActDone(n int64, outcome string) error
+	Acts(terminal string, before int64, limit int) ([]receipt.Act, error)
+
 	// Queue counts what is not done of a register's; Unbound what waits of a
 	// terminal's without a register.
 	Queue(register string) (register.Queue, error)
@@ -75,4 +83,14 @@ type Desk interface {
 // Tokens says whose a bearer token is.
 type Tokens interface {
 	Terminal(token string) (terminal string, ok bool)
+}
+
+// People are those who may work on the staff page.
+type People interface {
+	Names() []string
+	// Role gives a person's, and since when the PIN is this one.
+	Role(name string) (role string, since time.Time, ok bool)
+	// SignIn says whether the PIN is right; where there were too many misses it does
+	// not look, and gives the time to wait.
+	SignIn(name, pin string) (wait time.Duration, ok bool, err error)
 }

@@ -40,6 +40,12 @@ const (
 	problemStorage         problemCode = "storage"
 	problemNotReady        problemCode = "not_ready"
 
+	problemPIN     problemCode = "pin"
+	problemPINWait problemCode = "pin_wait"
+	problemRole    problemCode = "role"
+	problemPageOff problemCode = "page_off"
+	problemNoQR    problemCode = "no_qr"
+
 	problemRegisterState       problemCode = "register_state"
 	problemRegisterUnavailable problemCode = "register_unavailable"
 	problemRegisterFailed      problemCode = "register_failed"
@@ -68,6 +74,12 @@ var problemStatus = map[problemCode]int{
 	problemInternal:        http.StatusInternalServerError,
 	problemStorage:         http.StatusInsufficientStorage,
 	problemNotReady:        http.StatusServiceUnavailable,
+
+	problemPIN:     http.StatusUnauthorized,
+	problemPINWait: http.StatusTooManyRequests,
+	problemRole:    http.StatusForbidden,
+	problemPageOff: http.StatusForbidden,
+	problemNoQR:    http.StatusNotFound,
 
 	problemRegisterState:       http.StatusConflict,
 	problemRegisterUnavailable: http.StatusServiceUnavailable,

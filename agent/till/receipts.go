@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"ekassa/agent/crash"
 	"ekassa/agent/receipt"
@@ -35,7 +36,7 @@ func (a *api) postWithdrawal(w http.ResponseWriter, r *request) error {
 func (a *api) acceptCash(w http.ResponseWriter, r *request, kind receipt.Kind) error {
 	return a.accept(w, r, func(data []byte) (receipt.Receipt, receipt.Fingerprint, error) {
 		x, f, err := receipt.DecodeCash(data, kind, crash.Now())
-		x.ID = cashPrefix + x.ID
+		x.ID, x.Cashier = cashPrefix+x.ID, r.by(x.Cashier)
 		return x, f, err
 	})
 }
@@ -142,31 +143,33 @@ type listBody struct {
 	Next     string        `json:"next,omitempty"`
 }
 
-func (a *api) listReceipts(w http.ResponseWriter, r *request) error {
-	filter, err := parseFilter(r.URL.RawQuery)
+func (a *api) listReceipts(w http.ResponseWriter, r *request) error { return a.list(w, r, false) }
+func (a *api) listCash(w http.ResponseWriter, r *request) error     { return a.list(w, r, true) }
+
+// list answers with receipts, or with cash in and out.
+func (a *api) list(w http.ResponseWriter, r *request, cash bool) error {
+	filter, find, err := parseFilter(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	limit := filter.Limit
-	filter.Terminal, filter.Limit = r.terminal, limit+1 // one more tells whether there are more
-	list, err := a.Journal.List(filter)
+	filter.Terminal, filter.Cash = r.terminal, cash
+	found, next, err := a.search(filter, searchFor(find, r.zone))
 	if err != nil {
 		return err
 	}
 	b := listBody{Receipts: []receiptBody{}}
-	for n, s := range list {
-		if n == limit {
-			b.Next = strconv.FormatInt(list[n-1].Seq, 10)
-			break
-		}
+	if next > 0 {
+		b.Next = strconv.FormatInt(next, 10)
+	}
+	for _, s := range found {
 		b.Receipts = append(b.Receipts, r.receipt(s))
 	}
 	return reply(w, r, http.StatusOK, b)
 }
 
 // parseFilter reads a listing's parameters, and gives every fault.
-func parseFilter(rawQuery string) (receipt.Filter, error) {
-	f := receipt.Filter{Limit: defaultLimit}
+func parseFilter(rawQuery string) (f receipt.Filter, find string, err error) {
+	f.Limit = defaultLimit
 	var faults receipt.Faults
 	fault := func(field, code, detail string) {
 		faults = append(faults, receipt.Fault{Field: field, Code: code, Detail: detail})
@@ -200,14 +203,18 @@ func parseFilter(rawQuery string) (receipt.Filter, error) {
 			if value != "" && (err != nil || n < 1) {
 				fault(name, receipt.CodePattern, "")
 			}
+		case "find":
+			if find = value; utf8.RuneCountInString(value) > maxFind {
+				fault(name, receipt.CodeTooLong, strconv.Itoa(maxFind))
+			}
 		default:
 			fault(clip(name), receipt.CodeUnknown, "")
 		}
 	}
 	if len(faults) > 0 {
-		return receipt.Filter{}, faults
+		return receipt.Filter{}, "", faults
 	}
-	return f, nil
+	return f, find, nil
 }
 
 // states reads some states, separated by commas; none is all.

@@ -25,7 +25,7 @@ func deskContext(r *request) (context.Context, context.CancelFunc) {
 func cashier(w http.ResponseWriter, r *request) (string, error) {
 	data, err := body(w, r)
 	if err != nil || len(bytes.TrimSpace(data)) == 0 {
-		return "", err
+		return r.by(""), err
 	}
 	var b struct {
 		Cashier string `json:"cashier"`
@@ -33,7 +33,7 @@ func cashier(w http.ResponseWriter, r *request) (string, error) {
 	if err := decode(data, &b); err != nil {
 		return "", err
 	}
-	return b.Cashier, asError(checkText(nil, "cashier", b.Cashier, false))
+	return r.by(b.Cashier), asError(checkText(nil, "cashier", b.Cashier, false))
 }
 
 // closing reads the optional body of a close: why, where it does not wait for
@@ -41,7 +41,7 @@ func cashier(w http.ResponseWriter, r *request) (string, error) {
 func closing(w http.ResponseWriter, r *request) (who, why string, err error) {
 	data, err := body(w, r)
 	if err != nil || len(bytes.TrimSpace(data)) == 0 {
-		return "", "", err
+		return r.by(""), "", err
 	}
 	var b struct {
 		Cashier string `json:"cashier"`
@@ -50,7 +50,7 @@ func closing(w http.ResponseWriter, r *request) (who, why string, err error) {
 	if err := decode(data, &b); err != nil {
 		return "", "", err
 	}
-	return b.Cashier, b.Why, asError(checkText(checkText(nil, "cashier", b.Cashier, false), "why", b.Why, false))
+	return r.by(b.Cashier), b.Why, asError(checkText(checkText(nil, "cashier", b.Cashier, false), "why", b.Why, false))
 }
 
 func (a *api) getShift(w http.ResponseWriter, r *request) error {

@@ -21,6 +21,11 @@ type Config struct {
 	Settings func() wire.Settings // those in force now
 	Log      *slog.Logger
 
+	// People may use the staff page, which Page serves at / and below /page/. Both
+	// may be nil: then there is none.
+	People People
+	Page   http.Handler
+
 	// Metrics is what /metrics shows; the API's own are registered in it.
 	Metrics *prometheus.Registry
 	// MetricsOnLAN opens /metrics, /healthz and /readyz to other machines.
@@ -32,11 +37,12 @@ type Config struct {
 // api is the handler behind New.
 type api struct {
 	Config
-	mux    *http.ServeMux
-	hosts  map[string]bool
-	rates  rates
-	meters meters
-	zones  sync.Map // name of a time zone → *time.Location
+	mux      *http.ServeMux
+	hosts    map[string]bool
+	rates    rates
+	meters   meters
+	sessions sessions
+	zones    sync.Map // name of a time zone → *time.Location
 }
 
 // handler answers a request; an error that it returns is answered as a problem.
@@ -62,6 +68,9 @@ func New(c Config) http.Handler {
 	for _, r := range a.routes() {
 		a.mux.Handle(r.Method+" "+r.Path, r.serve)
 	}
+	if c.Page != nil {
+		a.mux.Handle("GET /page/", c.Page)
+	}
 	a.mux.Handle("/", a.public(a.nowhere))
 	return a.outermost(a.guard(a.mux))
 }
@@ -78,19 +87,23 @@ func Routes() (list []Route) {
 func (a *api) routes() []route {
 	list := []route{
 		{Route{"GET", "/v1/receipts"}, a.till(a.listReceipts)},
-		{Route{"POST", "/v1/receipts"}, a.till(a.postReceipt)},
+		{Route{"POST", "/v1/receipts"}, a.till(a.postReceipt, nobody)},
 		{Route{"GET", "/v1/receipts/{id}"}, a.till(a.getReceipt)},
 		{Route{"POST", "/v1/receipts/{id}/retry"}, a.till(a.act(receiptKey, a.retry))},
-		{Route{"POST", "/v1/receipts/{id}/withdraw"}, a.till(a.act(receiptKey, a.withdraw))},
-		{Route{"POST", "/v1/receipts/{id}/fiscalise"}, a.till(a.act(receiptKey, a.fiscalise))},
-		{Route{"POST", "/v1/receipts/{id}/resolve"}, a.till(a.act(receiptKey, a.resolve))},
+		{Route{"POST", "/v1/receipts/{id}/withdraw"}, a.till(a.act(receiptKey, a.withdraw), managers)},
+		{Route{"POST", "/v1/receipts/{id}/fiscalise"}, a.till(a.act(receiptKey, a.fiscalise), managers)},
+		{Route{"POST", "/v1/receipts/{id}/resolve"}, a.till(a.act(receiptKey, a.resolve), managers)},
 		{Route{"POST", "/v1/receipts/{id}/reprint"}, a.till(a.act(receiptKey, a.reprint))},
+		{Route{"GET", "/v1/receipts/{id}/details"}, a.till(a.details(receiptKey))},
+		{Route{"GET", "/v1/receipts/{id}/qr.svg"}, a.till(a.getQR)},
+		{Route{"GET", "/v1/cash"}, a.till(a.listCash)},
+		{Route{"GET", "/v1/cash/{id}/details"}, a.till(a.details(cashKey))},
 		{Route{"POST", "/v1/cash/deposit"}, a.till(a.postDeposit)},
-		{Route{"POST", "/v1/cash/withdraw"}, a.till(a.postWithdrawal)},
+		{Route{"POST", "/v1/cash/withdraw"}, a.till(a.postWithdrawal, managers)},
 		{Route{"GET", "/v1/cash/{id}"}, a.till(a.getCash)},
 		{Route{"POST", "/v1/cash/{id}/retry"}, a.till(a.act(cashKey, a.retry))},
-		{Route{"POST", "/v1/cash/{id}/withdraw"}, a.till(a.act(cashKey, a.withdraw))},
-		{Route{"POST", "/v1/cash/{id}/resolve"}, a.till(a.act(cashKey, a.resolve))},
+		{Route{"POST", "/v1/cash/{id}/withdraw"}, a.till(a.act(cashKey, a.withdraw), managers)},
+		{Route{"POST", "/v1/cash/{id}/resolve"}, a.till(a.act(cashKey, a.resolve), managers)},
 		{Route{"GET", "/v1/status"}, a.till(a.getStatus)},
 		{Route{"GET", "/v1/registers"}, a.till(a.getRegisters)},
 		{Route{"POST", "/v1/registers/{id}/check"}, a.till(a.checkRegister)},
@@ -101,6 +114,10 @@ func (a *api) routes() []route {
 		{Route{"POST", "/v1/period-report"}, a.till(a.periodReport)},
 		{Route{"GET", "/v1/reports"}, a.till(a.getReports)},
 		{Route{"GET", "/v1/events"}, a.till(a.events)},
+		{Route{"GET", "/v1/acts"}, a.till(a.getActs, managers)},
+		{Route{"GET", "/v1/session"}, a.public(a.getSession)},
+		{Route{"POST", "/v1/session"}, a.public(a.signIn)},
+		{Route{"POST", "/v1/session/end"}, a.public(a.signOut)},
 		{Route{"GET", "/{$}"}, a.public(a.pointer)},
 	}
 	// These stand at the root, and below the base for those who read it so.
@@ -123,6 +140,8 @@ func (a *api) routes() []route {
 type request struct {
 	*http.Request
 	terminal string // empty where no token is asked for
+	person   string // who is signed in on the staff page; empty: a till
+	role     string
 	lang     string
 	settings wire.Settings
 	zone     *time.Location

@@ -12,6 +12,7 @@ import (
 func (s *show) invite() {
 	text := `
 Where to look
+  $A/   the staff page, for a browser: sign in as Leyla, PIN $P
   $A/openapi.yaml   the till's API
   $A/v1/status      register, shift and queue; with the token
   $A/metrics        for Prometheus
@@ -62,7 +63,7 @@ Ctrl-C ends the demo and removes everything.
 	// Only where a value stands for itself; inside the script the shell's own
 	// variables stay.
 	head, script, _ := strings.Cut(text, "A=$A R=$R D=$D C=$C\n")
-	fill := strings.NewReplacer("$A", s.agentURL, "$R", s.registerURL, "$D", s.dir, "$C", s.cloudURL)
+	fill := strings.NewReplacer("$A", s.agentURL, "$R", s.registerURL, "$D", s.dir, "$C", s.cloudURL, "$P", s.pin)
 	fmt.Print(fill.Replace(head), fill.Replace("A=$A R=$R D=$D C=$C\n"), script)
 	if _, err := exec.LookPath("curl"); err != nil {
 		fmt.Fprintln(os.Stderr, "demo: note: curl is not installed; the lines above need it")

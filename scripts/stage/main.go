@@ -83,7 +83,7 @@ func main() {
 // show is one demo.
 type show struct {
 	options
-	serial, merchantID, token string
+	serial, merchantID, token, pin string
 	agentURL, registerURL     string
 	register                  *process
 	places                    []*place // every till with its register, AzSmart's first
@@ -201,6 +201,9 @@ settings:
 		return err
 	}
 	if s.token, err = s.newToken("till-1"); err != nil {
+		return err
+	}
+	if s.pin, err = s.secret("pin", "add", "Leyla", "--role", "manager"); err != nil {
 		return err
 	}
 	if err := os.WriteFile(s.file("token"), []byte(s.token+"\n"), 0o600); err != nil {

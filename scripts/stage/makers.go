@@ -58,14 +58,19 @@ func (s *show) startOthers() (registers, terminals string, err error) {
 
 // newToken makes one for a till.
 func (s *show) newToken(terminal string) (string, error) {
+	return s.secret("token", "add", terminal)
+}
+
+// secret runs a command of the agent that prints one.
+func (s *show) secret(args ...string) (string, error) {
 	var complaint bytes.Buffer
-	add := exec.Command(s.file("ekassa-agent"), "token", "add", terminal, "--config", s.file("agent.yaml"))
+	add := exec.Command(s.file("ekassa-agent"), append(args, "--config", s.file("agent.yaml"))...)
 	add.Stderr = &complaint
-	token, err := add.Output()
+	text, err := add.Output()
 	if err != nil {
-		return "", fmt.Errorf("make a token: %w: %s", err, complaint.String())
+		return "", fmt.Errorf("ekassa-agent %s: %w: %s", strings.Join(args, " "), err, complaint.String())
 	}
-	return strings.TrimSpace(string(token)), nil
+	return strings.TrimSpace(string(text)), nil
 }
 
 // sellElsewhere has the other makers' tills sell, while one answer gets lost at

@@ -1,0 +1,82 @@
+// Package page is what staff see in a browser: files that need no build step, no
+// network but the agent, and nothing of anybody else's. They are served as they
+// lie here, with the sentences of package texts; all else comes from the till's
+// API (package till), to which a person signs in.
+package page
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+
+	"ekassa/agent/texts"
+)
+
+//go:embed files
+var embedded embed.FS
+
+// policy lets the page load what is ours and nothing else, and nobody frame it.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// file is one that is served, with what tells a browser that it has it already.
+type file struct {
+	kind, tag string
+	data      []byte
+}
+
+// Handler serves the page at / and its files below /page/. It panics where one of
+// them cannot be read: they are part of the program.
+func Handler() http.Handler {
+	files := map[string]file{}
+	add := func(name string, data []byte) {
+		sum := sha256.Sum256(data)
+		files["/page/"+name] = file{mime.TypeByExtension(path.Ext(name)), `"` + hex.EncodeToString(sum[:12]) + `"`, data}
+	}
+	list, err := fs.ReadDir(embedded, "files")
+	if err != nil {
+		panic(err)
+	}
+	for _, e := range list {
+		data, err := embedded.ReadFile("files/" + e.Name())
+		if err != nil {
+			panic(err)
+		}
+		add(e.Name(), data)
+	}
+	for _, lang := range texts.Languages {
+		data, err := json.Marshal(texts.OfPage(lang))
+		if err != nil {
+			panic(err)
+		}
+		add(lang+".json", data)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := r.URL.Path
+		if name == "/" {
+			name = "/page/index.html"
+		}
+		f, ok := files[name]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", f.kind)
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-cache") // asked for each time, sent when it is another
+		h.Set("ETag", f.tag)
+		if r.Header.Get("If-None-Match") == f.tag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		_, _ = w.Write(f.data)
+	})
+}

@@ -1,0 +1,115 @@
+package till
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+
+	"rsc.io/qr"
+
+	"ekassa/agent/receipt"
+	"ekassa/agent/register"
+)
+
+// detailsBody is a receipt with what was sold, and with both sides of the
+// evidence: what the till closed, and what was tried at the register.
+type detailsBody struct {
+	Receipt  receiptBody      `json:"receipt"`
+	Items    []receipt.Item   `json:"items"`
+	Payments receipt.Payments `json:"payments"`
+	Taxes    []taxBody        `json:"taxes"`
+	Parent   *receipt.Parent  `json:"parent,omitempty"`
+	Tries    []register.Try   `json:"tries"`
+}
+
+type taxBody struct {
+	Name     string          `json:"name"`
+	Rate     receipt.Percent `json:"rate"`
+	Turnover receipt.Money   `json:"turnover"`
+	Amount   receipt.Money   `json:"amount"`
+}
+
+func (a *api) details(key func(*request) (string, error)) handler {
+	return func(w http.ResponseWriter, r *request) error {
+		id, err := key(r)
+		if err != nil {
+			return err
+		}
+		s, err := a.Journal.Get(r.terminal, id)
+		if err != nil {
+			return err
+		}
+		tries, err := a.Journal.Tries(r.terminal, id)
+		if err != nil {
+			return err
+		}
+		b := detailsBody{
+			Receipt: r.receipt(s), Items: append([]receipt.Item{}, s.Items...), Payments: s.Payments,
+			Taxes: []taxBody{}, Parent: s.Parent, Tries: []register.Try{},
+		}
+		for _, x := range s.TaxSums() {
+			name := x.Tax.Name
+			if x.Tax.Type != "" {
+				name = string(x.Tax.Type)
+			}
+			b.Taxes = append(b.Taxes, taxBody{Name: name, Rate: x.Tax.Percent(), Turnover: x.Turnover, Amount: x.Amount})
+		}
+		for _, t := range tries {
+			t.At = r.local(t.At)
+			learned := []register.Learned{}
+			for _, l := range t.Learned {
+				l.At = r.local(l.At)
+				learned = append(learned, l)
+			}
+			t.Learned = learned
+			b.Tries = append(b.Tries, t)
+		}
+		return reply(w, r, http.StatusOK, b)
+	}
+}
+
+// getQR draws the document's QR code, whose content is the address where the
+// buyer can check it.
+func (a *api) getQR(w http.ResponseWriter, r *request) error {
+	id, err := receiptKey(r)
+	if err != nil {
+		return err
+	}
+	s, err := a.Journal.Get(r.terminal, id)
+	if err != nil {
+		return err
+	}
+	if s.State != receipt.Fiscal || s.Document == nil || s.Document.URL == "" {
+		return &problem{code: problemNoQR, field: "id"}
+	}
+	code, err := qr.Encode(s.Document.URL, qr.M)
+	if err != nil {
+		return fmt.Errorf("draw the QR code of %s: %w", id, err)
+	}
+	w.Header().Set("Content-Type", "image/svg+xml")
+	extend(w)
+	_, _ = w.Write(drawing(code))
+	return nil
+}
+
+// drawing is one path of black squares, with the quiet zone of four modules that
+// readers need.
+func drawing(code *qr.Code) []byte {
+	const quiet = 4
+	var b bytes.Buffer
+	side := code.Size + 2*quiet
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="`, side, side, side, side)
+	for y := range code.Size {
+		for x := 0; x < code.Size; x++ {
+			from := x
+			for x < code.Size && code.Black(x, y) {
+				x++
+			}
+			if x > from {
+				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from+quiet, y+quiet, x-from, x-from)
+			}
+		}
+	}
+	b.WriteString(`"/></svg>`)
+	return b.Bytes()
+}

@@ -84,16 +84,16 @@ func main() {
 type show struct {
 	options
 	serial, merchantID, token, pin string
-	agentURL, registerURL     string
-	register                  *process
-	places                    []*place // every till with its register, AzSmart's first
-	cloud                     *process
-	cloudURL                  string
-	cloudToken                string        // of its one user
-	failed                    chan error    // of the processes
-	curtain                   func()        // ends the agent for good
-	agentGone                 chan struct{} // closed when it has ended for good
-	up                        bool          // every check passed, and it stays
+	agentURL, registerURL          string
+	register                       *process
+	places                         []*place // every till with its register, AzSmart's first
+	cloud                          *process
+	cloudURL                       string
+	cloudToken                     string        // of its one user
+	failed                         chan error    // of the processes
+	curtain                        func()        // ends the agent for good
+	agentGone                      chan struct{} // closed when it has ended for good
+	up                             bool          // every check passed, and it stays
 }
 
 func (s *show) file(name string) string { return filepath.Join(s.dir, name) }

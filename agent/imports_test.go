@@ -94,7 +94,7 @@ var mayImport = map[string][]string{
 		"agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/page", "agent/people", "agent/receipt", "agent/register",
 		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/till", "agent/token", "agent/uplink", "cloud/wire",
 	},
-	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/people", "agent/token", "cloud/wire", "systemd"},
+	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/people", "agent/texts", "agent/token", "cloud/wire", "systemd"},
 	"systemd":                {}, // the units as text
 	"agent/till/replay":      {}, // a till in software knows the API only
 	"agent/cmd/ekassa-sim":   {"agent/register/simulator", "agent/till/replay"},

@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"ekassa/agent/config"
+	"ekassa/agent/register/simulator"
+	"ekassa/agent/texts"
+)
+
+// An installer answers the questions, mistypes two of them, and has an agent that sells:
+// a register that is found, and one whose address is typed.
+func TestSetup_LeadsToAnAgentThatSells(t *testing.T) {
+	announced(t, newHost()+":8008", "SETUP-1", "")
+	typed := register(t, simulator.Config{Serial: "SETUP-2"})
+	s := bareShop(t)
+	file := filepath.Join(t.TempDir(), "agent.yaml")
+	answers := []string{
+		"9", "3", // no such language; English
+		"1", strings.Repeat("0", 32), // the register that was found; not its Merchant ID
+		"1", merchant, "Bar", "Kassa Ə", "2",
+		"elsewhere", typed.Addr(), "1", merchant, "", "", "1",
+		"1", "Leyla", "",
+	}
+	run := func(answers []string) result {
+		cmd := exec.Command(agentBinary, "setup", "--config", file, "--interface", "lo")
+		cmd.Stdin = strings.NewReader(strings.Join(answers, "\n") + "\n")
+		return runCmd(t, cmd)
+	}
+	// Somebody who gives up leaves nothing behind.
+	if r := run(answers[:8]); r.code == 0 || !strings.Contains(r.err, "nothing was written") {
+		t.Fatalf("%+v", r)
+	}
+	if left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	r := run(answers).ok(t)
+	for _, words := range []string{"SETUP-1", "SETUP-2", texts.Say("en", "setup.again", nil), texts.Say("en", "setup.address", nil), "█"} {
+		if !strings.Contains(r.out, words) {
+			t.Errorf("it does not say %q:\n%s", words, r.out)
+		}
+	}
+	cfg, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list := cfg.Settings.Registers; len(list) != 2 || list[0].Serial != "SETUP-1" || list[0].Address.IsValid() || list[1].Address.String() != typed.Addr() || list[0].Name != "Bar" || list[1].Name != "Kassa 2" {
+		t.Errorf("%+v", list)
+	}
+	if len(cfg.Warnings) > 0 {
+		t.Errorf("warnings: %q", cfg.Warnings)
+	}
+	tokens := regexp.MustCompile(`The token of (.+) \(shown only now\): (\S+)`).FindAllStringSubmatch(r.out, -1)
+	if len(tokens) != 2 || tokens[0][1] != "Kassa Ə" {
+		t.Fatalf("tokens: %q", tokens)
+	}
+	if !regexp.MustCompile(`The PIN of Leyla \(shown only now\): \d{6}\n`).MatchString(r.out) {
+		t.Errorf("no PIN:\n%s", r.out)
+	}
+	// Done again it would put other registers in their place: it does not.
+	if r := run(answers); r.code == 0 || !strings.Contains(r.err, "it has registers already") {
+		t.Errorf("%+v", r)
+	}
+
+	s.listen, s.file = newHost()+":8787", file
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, file, strings.Replace(string(text), config.DefaultListen, s.listen, 1))
+	s.run()
+	for n, sold := range tokens {
+		s.token = sold[2]
+		if a := s.till().Post("/v1/receipts", sale("first"), wait).Want(http.StatusCreated); a.Field("document.register_serial") != []string{"SETUP-1", "SETUP-2"}[n] {
+			t.Errorf("%s", a.Body)
+		}
+	}
+}
+
+// The questions are there in every language.
+func TestSetup_SpeaksEachLanguage(t *testing.T) {
+	t.Parallel()
+	sim := register(t, simulator.Config{Serial: "SETUP-3"})
+	for n, lang := range texts.Languages {
+		file := filepath.Join(t.TempDir(), "agent.yaml")
+		cmd := exec.Command(agentBinary, "setup", "--config", file, "--interface", "lo")
+		cmd.Stdin = strings.NewReader(strings.Join([]string{string(rune('1' + n)), sim.Addr(), "1", merchant, "", "", "1", "2", "", ""}, "\n") + "\n")
+		r := runCmd(t, cmd).ok(t)
+		if !strings.Contains(r.out, texts.Say(lang, "setup.hello", nil)) || strings.Contains(r.out, "setup.") {
+			t.Errorf("%s:\n%s", lang, r.out)
+		}
+		if cfg, err := config.Load(file); err != nil || cfg.Settings.Language != lang || cfg.Listen != "0.0.0.0:8787" {
+			t.Errorf("%s: %v, %+v", lang, err, cfg)
+		}
+	}
+}

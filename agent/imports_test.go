@@ -86,7 +86,8 @@ var mayImport = map[string][]string{
 	"cloud/authority": {"cloud/fleet", "cloud/wire"},
 	"cloud/broker":    {"cloud/wire"},
 	"cloud/link":      {"cloud/fleet", "cloud/store", "cloud/wire"},
-	"cloud":           {"cloud/api", "cloud/authority", "cloud/broker", "cloud/config", "cloud/control", "cloud/fleet", "cloud/link", "cloud/store"},
+	"cloud/console":   {"cloud/api", "cloud/control", "cloud/fleet", "cloud/store", "cloud/wire"},
+	"cloud":           {"cloud/api", "cloud/authority", "cloud/broker", "cloud/config", "cloud/console", "cloud/control", "cloud/fleet", "cloud/link", "cloud/store"},
 
 	"cloud/cmd/ekassa-cloud": {"cloud", "cloud/config", "cloud/fleet"},
 	// One page sees them all.
@@ -101,7 +102,7 @@ var mayImport = map[string][]string{
 }
 
 // testOnly packages help tests, may import anything, and are in no program.
-var testOnly = []string{"cloud/broker/brokertest", "cloud/store/storetest", "agent/register/registertest", "agent/till/tilltest", "agent/e2e", "agent/cmd/ekassa-bench", "agent/torture", "agent/cmd/ekassa-torture"}
+var testOnly = []string{"cloud/broker/brokertest", "cloud/store/storetest", "cloud/browsertest", "agent/register/registertest", "agent/till/tilltest", "agent/e2e", "agent/cmd/ekassa-bench", "agent/torture", "agent/cmd/ekassa-torture"}
 
 func TestArrowsBetweenPackages(t *testing.T) {
 	for _, p := range list(t, "ekassa/...") {

@@ -19,6 +19,7 @@ import (
 	"ekassa/cloud/authority"
 	"ekassa/cloud/broker"
 	"ekassa/cloud/config"
+	"ekassa/cloud/console"
 	"ekassa/cloud/control"
 	"ekassa/cloud/fleet"
 	"ekassa/cloud/link"
@@ -75,6 +76,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) (err error) {
 	mux := http.NewServeMux()
 	door.Register(mux)
 	mux.Handle("/api/v1/", api.New(api.Config{Control: desk, Secure: cfg.TLS.Cert != "", Log: o.Log}))
+	mux.Handle("/", console.New(console.Config{Control: desk, Secure: cfg.TLS.Cert != "", Log: o.Log}))
 	watched(mux, s, l, meeting)
 	parts.Go(func() error { return serve(ctx, listener, mux, o.Log) })
 	o.Log.Info("ready", "listen", listener.Addr().String(), "broker", meeting.public, "version", o.Version)

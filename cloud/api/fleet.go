@@ -452,6 +452,13 @@ func (a *api) shiftReports(w http.ResponseWriter, r *request) error {
 	q := &query{r: r}
 	f := q.filter()
 	asCSV := strings.Contains(r.Header.Get("Accept"), "text/csv")
+	switch format := r.URL.Query().Get("format"); format { // for links, which cannot send the header
+	case "", "json":
+	case "csv":
+		asCSV = true
+	default:
+		q.bad("format", "must be json or csv")
+	}
 	if asCSV && r.URL.Query().Get("limit") == "" {
 		f.Limit = 1000
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"reflect"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ func (v *view) T(key string, args ...any) string {
 		return "⟨" + key + "⟩" // a test looks for it on every page
 	}
 	for n, a := range args {
-		s = strings.ReplaceAll(s, fmt.Sprintf("{%d}", n), fmt.Sprint(a))
+		s = strings.ReplaceAll(s, fmt.Sprintf("{%d}", n), fmt.Sprint(reflect.Indirect(reflect.ValueOf(a)))) // what may be missing is a pointer
 	}
 	return s
 }
@@ -59,13 +60,14 @@ var functions = template.FuncMap{
 		}
 		return t.In(control.Zone).Format("02.01.2006 15:04")
 	},
-	"day":   func(t time.Time) string { return t.In(control.Zone).Format("02.01.2006") },
-	"azn":   azn,
-	"hours": func(seconds int64) string { return fmt.Sprintf("%d:%02d", seconds/3600, seconds/60%60) },
-	"upper": strings.ToUpper,
-	"mega":  func(bytes int64) int64 { return bytes / 1_000_000 },
-	"args":  func(v *view, of any) map[string]any { return map[string]any{"View": v, "Of": of} },
-	"text":  func(raw json.RawMessage) string { return string(raw) },
+	"day":     func(t time.Time) string { return t.In(control.Zone).Format("02.01.2006") },
+	"azn":     azn,
+	"hours":   func(seconds int64) string { return fmt.Sprintf("%d:%02d", seconds/3600, seconds/60%60) },
+	"degrees": func(t *float64) string { return fmt.Sprintf("%.0f °C", *t) },
+	"upper":   strings.ToUpper,
+	"mega":    func(bytes int64) int64 { return bytes / 1_000_000 },
+	"args":    func(v *view, of any) map[string]any { return map[string]any{"View": v, "Of": of} },
+	"text":    func(raw json.RawMessage) string { return string(raw) },
 }
 
 // azn writes qəpik.

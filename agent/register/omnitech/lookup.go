@@ -147,7 +147,7 @@ var errNotListed = errors.New("the history does not have ours, although the numb
 type seen struct {
 	ref, last string
 	without   []span // ours
-	long      []span // more than an answer may be
+	long      []span // more than an answer may be, or than was answered
 }
 
 func (m *seen) isWithout(s span) bool {
@@ -203,7 +203,12 @@ func (d *Driver) history(ctx context.Context, s span, ref string, m *seen) (ours
 	if !long {
 		a, err = d.ask(ctx, "history", between(opHistory, s.from, s.to, d.cfg.Zone))
 		long = errors.Is(err, once.ErrTooLong) && s.to.Sub(s.from) > shortest
-		if long && m != nil {
+		// One that was not answered may be too much for the register to put together
+		// in time: the next attempt asks for less at once. Where the register was
+		// away, that costs some more questions.
+		var f *register.Fault
+		slow := errors.As(err, &f) && f.Cause == register.Unreachable && s.to.Sub(s.from) > shortest
+		if (long || slow) && m != nil {
 			m.long = append(m.long, s)
 		}
 	}

@@ -3,6 +3,7 @@ package omnitech
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -189,6 +190,39 @@ func TestHistory_IsGoneOnWithByTheNextAttempt(t *testing.T) {
 	}
 	if o := attempt("28"); o.Verdict != register.NotSent {
 		t.Errorf("on another number: %+v", o)
+	}
+}
+
+// A register that takes longer over a busy day than anybody listens is asked for
+// less by the next attempt, and not for ever for the same.
+func TestHistory_WhatIsNotAnsweredIsAskedForInParts(t *testing.T) {
+	f := newFake(t)
+	f.says(opSale, success)
+	d := f.driver()
+	unanswered := map[string]int{}
+	f.does(opHistory, func(n int) string {
+		a := f.of(opHistory)[n-1]
+		from, _ := time.ParseInLocation(wallTime, fmt.Sprint(a.body["date_start"]), baku)
+		to, _ := time.ParseInLocation(wallTime, fmt.Sprint(a.body["date_end"]), baku)
+		if to.Sub(from) > 6*time.Hour {
+			unanswered[a.raw]++
+			panic(http.ErrAbortHandler)
+		}
+		return `{"message":"success","transactions":[]}`
+	})
+	j := job(sold(), nil)
+	j.Again, j.Baseline.Shift.OpenedAt, j.Baseline.Last = true, noon.Add(-time.Hour), "27"
+	attempts := 0
+	for ; len(f.of(opSale)) == 0 && attempts < 40; attempts++ {
+		d.Send(t.Context(), prepared(t, d, j))
+	}
+	if attempts < 4 || attempts == 40 || len(f.of(opSale)) != 1 {
+		t.Errorf("%d attempts, %d sales", attempts, len(f.of(opSale)))
+	}
+	for part, n := range unanswered {
+		if n > 1 {
+			t.Errorf("asked for %d times: %s", n, part)
+		}
 	}
 }
 

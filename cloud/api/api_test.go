@@ -3,10 +3,16 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,6 +29,7 @@ import (
 	"github.com/pb33f/libopenapi-validator/config"
 
 	"ekassa/cloud/api"
+	"ekassa/cloud/authority"
 	"ekassa/cloud/control"
 	"ekassa/cloud/fleet"
 	"ekassa/cloud/store"
@@ -621,7 +628,7 @@ func TestDocument_HasEveryRoute(t *testing.T) {
 			documented = append(documented, strings.ToUpper(method)+" "+path)
 		}
 	}
-	var served []string
+	served := []string{"POST /enroll", "POST /renew"} // the authority's door: TestTheAgentsDoorIsAsDocumented
 	for _, r := range api.Routes() {
 		served = append(served, r.Method+" "+r.Path)
 	}
@@ -630,6 +637,72 @@ func TestDocument_HasEveryRoute(t *testing.T) {
 	if !slices.Equal(documented, served) {
 		t.Errorf("documented %v\nserved %v", documented, served)
 	}
+}
+
+// Agents come in by a door of the authority's, which the same document describes.
+func TestTheAgentsDoorIsAsDocumented(t *testing.T) {
+	c := open(t)
+	own, err := authority.Open(t.Context(), c.store, time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	(&authority.Door{Authority: own, Broker: "mqtts://mqtt.example.com:8883"}).Register(mux)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	if _, err := c.control.AddVenue(t.Context(), owner, "v", "V"); err != nil {
+		t.Fatal(err)
+	}
+	code, _, err := c.control.Enrol(t.Context(), owner, "v", "a-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "a-1"}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+	v, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(path string, body any, want int) {
+		t.Helper()
+		raw, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/api/v1"+path, bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		w, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Body.Close()
+		if w.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, w.StatusCode, want)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(raw))
+		validating.Lock()
+		defer validating.Unlock()
+		if ok, faults := v.ValidateHttpRequestResponse(r, w); !ok {
+			for _, f := range faults {
+				t.Errorf("%s %d: %s: %s", path, w.StatusCode, f.Message, f.Reason)
+			}
+		}
+	}
+	ask("/enroll", wire.Enrolment{Code: "0000-0000-0000", Request: request}, http.StatusForbidden)
+	ask("/enroll", wire.Enrolment{Code: code, Request: "no request"}, http.StatusUnprocessableEntity)
+	ask("/enroll", wire.Enrolment{Code: code, Request: request}, http.StatusOK)
+	ask("/enroll", wire.Enrolment{Code: code, Request: request}, http.StatusForbidden)
+	ask("/renew", wire.Renewal{Agent: "a-1", Certificate: "none", Request: request, Signature: []byte("x")}, http.StatusUnprocessableEntity)
 }
 
 // FuzzBodies holds that no body is a fault of ours, whatever it holds.

@@ -61,3 +61,24 @@ func required(cmd *cobra.Command, flag string) *cobra.Command {
 	}
 	return cmd
 }
+
+func export() *cobra.Command {
+	var out string
+	cmd := withConfig(&cobra.Command{
+		Use:   "export --config FILE --out FILE.tar.gz",
+		Short: "Write all that is known into one file for support, without any secret",
+		Long: "Write the journal, the settings and what doctor finds into one new file for whoever has to\n" +
+			"look into a question. Secrets are masked; cashiers' names and what was sold are in it. The agent\n" +
+			"may run meanwhile.",
+		Example: "  ekassa-agent export --config agent.yaml --out /media/usb/evidence-2026-11-24.tar.gz",
+		Args:    cobra.NoArgs,
+	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
+		if err := agent.Export(cmd.Context(), cfg, version, out); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "written to %s\n", out)
+		return nil
+	})
+	cmd.Flags().StringVar(&out, "out", "", "the new file")
+	return required(cmd, "out")
+}

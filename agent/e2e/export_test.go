@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"ekassa/agent/receipt"
 	"ekassa/agent/register/simulator"
 )
 
@@ -96,4 +97,39 @@ func TestExport_HasAllOfTheEvidenceAndNoSecret(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(out), ".export-*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
 	}
+}
+
+// A machine is emptied only once nothing in it is unfinished, and never without a
+// copy of what was in it.
+func TestReset_RefusesWhileAnythingIsUnfinished(t *testing.T) {
+	t.Parallel()
+	sim := register(t, simulator.Config{})
+	s := newShop(t, at(sim.Addr()))
+	p := s.run()
+	s.till().Post("/v1/receipts", sale("done"), wait).Want(http.StatusCreated)
+	out := filepath.Join(t.TempDir(), "evidence.tar.gz")
+	reset := func(out string) result { return command(t, agentBinary, "reset", "--config", s.file, "--out", out) }
+	oneLine(t, reset(out), "another agent is running", "nothing was touched")
+	sim.Arm(simulator.Fault{Name: simulator.RefuseConnection, MS: 1500})
+	s.till().Post("/v1/receipts", sale("waits")).Want(http.StatusAccepted)
+	p.stop()
+	oneLine(t, reset(out), "1 receipts or cash orders that are not final", "the shift 1 of kassa-1", "nothing was touched")
+	oneLine(t, reset(filepath.Join(s.dir, "evidence.tar.gz")), "in the folder that is emptied")
+	if _, err := os.Stat(out); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it wrote something although it refused: %v", err)
+	}
+	p = s.run()
+	s.reaches("waits", receipt.Fiscal)
+	s.till().Post("/v1/shift/close", "{}").Want(http.StatusOK)
+	p.stop()
+	if r := reset(out).ok(t); !strings.Contains(r.out, out) {
+		t.Errorf("%+v", r)
+	}
+	if left, err := os.ReadDir(s.dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	if info, err := os.Stat(out); err != nil || info.Size() < 1000 {
+		t.Errorf("the evidence: %v", err)
+	}
+	oneLine(t, reset(filepath.Join(t.TempDir(), "again.tar.gz")), "there is no journal")
 }

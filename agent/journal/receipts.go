@@ -190,6 +190,17 @@ func (j *Journal) Queue(name string) (q register.Queue, err error) {
 	return q, err
 }
 
+// Unsettled counts what is not final, of whatever terminal and register.
+func (j *Journal) Unsettled() (n int, err error) {
+	err = j.readTx(func(q queryer) error {
+		return q.QueryRow(`SELECT count(*) FROM life WHERE ` + queued + ` OR ` + forPerson).Scan(&n)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count what is not final: %w", err)
+	}
+	return n, nil
+}
+
 // Unbound counts what waits without a register.
 func (j *Journal) Unbound(terminal string) (n int, err error) {
 	err = j.readTx(func(q queryer) error {

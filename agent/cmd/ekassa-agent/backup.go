@@ -82,3 +82,24 @@ func export() *cobra.Command {
 	cmd.Flags().StringVar(&out, "out", "", "the new file")
 	return required(cmd, "out")
 }
+
+func reset() *cobra.Command {
+	var out string
+	cmd := withConfig(&cobra.Command{
+		Use:   "reset --config FILE --out FILE.tar.gz",
+		Short: "Make this machine ready for another shop: write the evidence to a file, and empty the data folder",
+		Long: "Make this machine ready for another shop: write the evidence to a file, as export does, and\n" +
+			"then empty the data folder: journal, tokens, PINs, the cloud's certificate. The agent must be\n" +
+			"stopped. It refuses while a receipt, a paper, a shift or a record is unfinished.",
+		Example: "  ekassa-agent reset --config agent.yaml --out /media/usb/evidence-2026-11-24.tar.gz",
+		Args:    cobra.NoArgs,
+	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
+		if err := agent.Reset(cmd.Context(), cfg, version, out); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "the evidence is in %s, and %s is empty; its settings are still in %s\n", out, cfg.DataDir, cmd.Flag("config").Value)
+		return nil
+	})
+	cmd.Flags().StringVar(&out, "out", "", "the new file with the evidence; outside of the data folder")
+	return required(cmd, "out")
+}

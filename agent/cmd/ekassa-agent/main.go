@@ -57,7 +57,7 @@ func root() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(services()...)
-	root.AddCommand(run(), setup(), health(), discover(), check(), doctor(), tokens(), pins(), enroll(), backup(), restore(), export())
+	root.AddCommand(run(), setup(), health(), discover(), check(), doctor(), tokens(), pins(), enroll(), backup(), restore(), export(), reset())
 	return root
 }
 

@@ -32,8 +32,8 @@ require (
 )
 
 require (
-	github.com/chromedp/cdproto v0.159.0
-	github.com/chromedp/chromedp v0.23.0
+	github.com/chromedp/cdproto v0.159.0 // what the browser tells chromedp
+	github.com/chromedp/chromedp v0.23.0 // tests only: the pages in a real Chromium, driven from Go without Node
 )
 
 require (

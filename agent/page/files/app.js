@@ -236,6 +236,7 @@ async function refresh() {
   try {
     await look();
     if (tab === 'receipts') await listing(false);
+    if (tab === 'shift' && !document.activeElement?.matches('input')) await viewShift(); // nobody is typing there
   } catch (err) {
     if (!(err instanceof Problem)) throw err;
   }
@@ -313,10 +314,11 @@ function sheet(title, ...children) {
 
 const row = (name, value, cls) => el('tr', {}, el('th', { scope: 'row' }, name), el('td', { class: cls }, value));
 
-async function details(id) {
+// details shows a receipt, or cash in or out, with all that is known of it.
+async function details(id, of = 'receipts') {
   let d;
   try {
-    d = await api('GET', `/v1/receipts/${encodeURIComponent(id)}/details`);
+    d = await api('GET', `/v1/${of}/${encodeURIComponent(id)}/details`);
   } catch (err) {
     sheet(id, el('p', { class: 'error', role: 'alert' }, err.message));
     return;
@@ -339,27 +341,26 @@ async function details(id) {
     el('ul', {}, x.learned.map((l) => el('li', {}, el('details', {}, el('summary', {}, `${clock(l.at)} ${t('proof.' + l.proof)}`), el('span', { class: 'soft', lang: 'en' }, l.text))))))))
     : el('p', {}, t('page.no_try')));
   const paper = doc ? el('div', { class: 'row' },
-    doc.url ? el('img', { class: 'qr', alt: t('page.qr'), src: `/v1/receipts/${encodeURIComponent(id)}/qr.svg` }) : null,
+    doc.url && of === 'receipts' ? el('img', { class: 'qr', alt: t('page.qr'), src: `/v1/receipts/${encodeURIComponent(id)}/qr.svg` }) : null,
     el('table', { class: 'grow' }, el('tbody', {}, row(t('page.fiscal_id'), doc.fiscal_id), row(t('page.document'), doc.number),
       row(t('page.serial'), doc.register_serial), doc.at ? row(t('page.made'), clock(doc.at)) : null))) : null;
   sheet(`${t('kind.' + r.kind)} ${r.number || r.id} · ${azn(r.total)}`,
     el('p', { class: 'card state ' + (unprinted(r) || ['held', 'refused'].includes(r.state) ? 'person' : r.state === 'fiscal' ? 'good' : 'wait') }, sentence(r)),
     paper,
     el('div', { class: 'sides' }, el('section', {}, el('h2', {}, t('page.till_side')), till), el('section', {}, el('h2', {}, t('page.register_side')), tried)),
-    answers(r));
+    answers(r, of));
 }
 
-// answers are what a person may do with the receipt now.
-function answers(r) {
+// answers are what a person may do with it now.
+function answers(r, of) {
   const said = el('p', { class: 'error', role: 'alert' });
   const box = el('div', { class: 'answers' });
-  const act = (path, body, also) => async (event) => {
+  const act = (path, body) => async (event) => {
     event?.preventDefault();
     for (const b of box.querySelectorAll('button')) b.disabled = true;
     try {
-      await api('POST', `/v1/receipts/${encodeURIComponent(r.id)}/${path}`, body?.() ?? {});
-      await also?.();
-      await details(r.id);
+      await api('POST', `/v1/${of}/${encodeURIComponent(r.id)}/${path}`, body?.() ?? {});
+      await details(r.id, of);
       await refresh();
     } catch (err) {
       said.textContent = err.message;
@@ -377,7 +378,7 @@ function answers(r) {
       document ? [el('label', {}, el('span', {}, t('page.fiscal_id_paper')), fiscal), el('label', {}, el('span', {}, t('page.document')), number)] : null,
       el('label', {}, el('span', {}, t('page.why')), why),
       el('div', { class: 'row' }, el('button', { class: cls || 'main' }, t('page.confirm')),
-        el('button', { type: 'button', onclick: () => details(r.id) }, t('page.cancel')))), said);
+        el('button', { type: 'button', onclick: () => details(r.id, of) }, t('page.cancel')))), said);
     (fiscal || why).focus();
   });
   const buttons = [];
@@ -392,8 +393,8 @@ function answers(r) {
   }
   if (r.state === 'refused') buttons.push(button('retry', 'main', act('retry')));
   if (['waiting', 'refused'].includes(r.state) && manager()) buttons.push(asked('withdraw', '', 'withdraw', (why) => ({ why })));
-  if (r.state === 'non_fiscal' && manager()) buttons.push(button('fiscalise', 'main', act('fiscalise')));
-  if (r.state === 'fiscal') buttons.push(button('reprint', unprinted(r) ? 'main' : '', act('reprint')));
+  if (r.state === 'non_fiscal' && of === 'receipts' && manager()) buttons.push(button('fiscalise', 'main', act('fiscalise')));
+  if (r.state === 'fiscal' && of === 'receipts') buttons.push(button('reprint', unprinted(r) ? 'main' : '', act('reprint')));
   box.append(...buttons, said);
   return box;
 }
@@ -464,8 +465,9 @@ async function viewShift() {
     el('label', {}, el('span', {}, t('page.sum')), sum), el('label', {}, el('span', {}, t('page.note')), note),
     el('div', { class: 'row' }, el('button', { 'data-do': 'deposit' }, t('page.cash_in')),
       manager() ? el('button', { type: 'button', 'data-do': 'withdraw-cash', onclick: move('/v1/cash/withdraw') }, t('page.cash_out')) : null)),
-  el('ul', { class: 'list' }, cash.receipts.map((r) => el('li', {}, el('p', { class: 'row' }, dot(r), el('span', { class: 'grow' }, `${t('kind.' + r.kind)} · ${clock(r.time)} · ${sentence(r)}`),
-    el('span', { class: 'money' }, azn(r.total)))))));
+  el('ul', { class: 'list', id: 'cash' }, cash.receipts.map((r) => el('li', {}, el('button', { type: 'button', onclick: () => details(r.id, 'cash') },
+    dot(r), el('span', {}, t('kind.' + r.kind)), el('span', { class: 'money' }, azn(r.total)),
+    el('span', { class: 'line' }, sentence(r)), el('span', { class: 'line soft' }, clock(r.time), r.cashier ? ` · ${r.cashier}` : ''))))));
   const papers = el('section', {}, el('h2', {}, t('page.reports')), reports.length ? null : el('p', { class: 'soft' }, t('page.no_reports')),
     el('ul', { class: 'list', id: 'reports' }, reports.map((x) => {
       const name = t(x.kind === 'z' ? 'page.z_report' : 'page.x_report');

@@ -139,6 +139,11 @@ func (x *console) serve(show page, do act, public bool) http.Handler {
 		status := http.StatusOK
 		if do != nil {
 			err := req.ParseForm()
+			var large *http.MaxBytesError
+			if err != nil && !errors.As(err, &large) { // no browser sends such a form
+				http.Error(w, "the form cannot be read; open the page again", http.StatusBadRequest)
+				return
+			}
 			var to string
 			if err == nil {
 				to, err = do(r)

@@ -250,15 +250,19 @@ func (x *console) reports(r *request) (string, any, error) {
 	var rows []row
 	for _, s := range list {
 		var t wire.Totals
-		if len(s.Report) > 0 {
-			if err := json.Unmarshal(s.Report, &t); err != nil { // it stands there as the agent sent it
+		figures := s.Report
+		if s.Missing != "" {
+			figures = s.Journal // all that is known
+		}
+		if len(figures) > 0 {
+			if err := json.Unmarshal(figures, &t); err != nil { // it stands there as the agent sent it
 				t = wire.Totals{}
 			}
 		}
 		rows = append(rows, row{s, t})
 	}
 	now := time.Now().In(control.Zone)
-	f.From, f.To = now.AddDate(0, 0, -29).Truncate(24*time.Hour), now.AddDate(0, 0, 1)
+	f.From, f.To = time.Date(now.Year(), now.Month(), now.Day()-29, 0, 0, 0, 0, control.Zone), now.AddDate(0, 0, 1)
 	days, err := x.Control.Totals(r.Context(), f, control.Zone)
 	if err != nil {
 		return "", nil, err

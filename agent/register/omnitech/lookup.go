@@ -98,11 +98,11 @@ func (d *Driver) Lookup(ctx context.Context, r register.Request) register.Eviden
 	case !ok || now < after:
 		return cannotTell(text, errors.New("the register's last number is none that it can have"))
 	case now == after && d.taken(r.Key):
-		return d.lookup(ctx, r, sent, text)
+		return d.lookup(ctx, r, sent, last, text)
 	case now == after:
 		return register.Evidence{Found: register.NotFound, Text: text}
 	}
-	return d.lookup(ctx, r, sent, text)
+	return d.lookup(ctx, r, sent, last, text)
 }
 
 // taken says whether the register answered that the work was done before: its
@@ -143,28 +143,46 @@ var errNotListed = errors.New("the history does not have ours, although the numb
 
 // seen is what was read of the history for an int_ref while the register stood on
 // a number; on another number it may have more. It lets a history that takes
-// longer than one attempt may be come to its end in some. nil remembers nothing.
+// longer than one attempt may be come to its end in some.
 type seen struct {
 	ref, last string
+	spans     []span // where to look, of the first look
 	without   []span // ours
 	long      []span // more than an answer may be, or than was answered
 }
 
 func (m *seen) isWithout(s span) bool {
-	return m != nil && slices.ContainsFunc(m.without, func(p span) bool { return !s.from.Before(p.from) && !s.to.After(p.to) })
+	return slices.ContainsFunc(m.without, func(p span) bool { return !s.from.Before(p.from) && !s.to.After(p.to) })
 }
 
 func (m *seen) isLong(s span) bool {
-	return m != nil && slices.ContainsFunc(m.long, func(p span) bool { return s.from.Equal(p.from) && s.to.Equal(p.to) })
+	return slices.ContainsFunc(m.long, func(p span) bool { return s.from.Equal(p.from) && s.to.Equal(p.to) })
 }
 
-// lookup looks for our int_ref around the attempt and in its shift.
-func (d *Driver) lookup(ctx context.Context, r register.Request, sent order, text string) register.Evidence {
-	spans, err := d.spans(sent, windows, 0)
-	if err != nil {
-		return cannotTell(text, err)
+// lookup looks for our int_ref around the attempt and in its shift. Where that
+// takes longer than a question may, the next look goes on where this one ended, as
+// long as the register stands on the same number: it has made nothing since. What
+// was looked for to the end is looked for anew.
+func (d *Driver) lookup(ctx context.Context, r register.Request, sent order, last, text string) register.Evidence {
+	d.mu.Lock()
+	m := d.looking
+	d.mu.Unlock()
+	if m == nil || m.ref != r.Key || m.last != last {
+		spans, err := d.spans(sent, windows, 0)
+		if err != nil {
+			return cannotTell(text, err)
+		}
+		m = &seen{ref: r.Key, last: last, spans: spans}
 	}
-	return d.search(ctx, r, sent, text, spans, nil)
+	e := d.search(ctx, r, sent, text, m.spans, m)
+	var f *register.Fault
+	if !errors.As(e.Err, &f) || f.Cause != register.Unreachable {
+		m = nil
+	}
+	d.mu.Lock()
+	d.looking = m
+	d.mu.Unlock()
+	return e
 }
 
 // search looks for our int_ref in parts of the history (17).
@@ -194,7 +212,7 @@ func (d *Driver) history(ctx context.Context, s span, ref string, m *seen) (ours
 		return nil, nil
 	}
 	defer func() {
-		if m != nil && err == nil && len(ours) == 0 {
+		if err == nil && len(ours) == 0 {
 			m.without = append(m.without, s)
 		}
 	}()
@@ -208,7 +226,7 @@ func (d *Driver) history(ctx context.Context, s span, ref string, m *seen) (ours
 		// away, that costs some more questions.
 		var f *register.Fault
 		slow := errors.As(err, &f) && f.Cause == register.Unreachable && s.to.Sub(s.from) > shortest
-		if (long || slow) && m != nil {
+		if long || slow {
 			m.long = append(m.long, s)
 		}
 	}

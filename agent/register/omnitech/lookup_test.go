@@ -226,6 +226,49 @@ func TestHistory_WhatIsNotAnsweredIsAskedForInParts(t *testing.T) {
 	}
 }
 
+// The same while a doubt is settled: each look goes on where the last one ended, and
+// a look that came to its end believes nothing of it any more.
+func TestLookup_GoesOnWhereTheLastOneEnded(t *testing.T) {
+	f := newFake(t)
+	f.says(opGetInfo, strings.Replace(info, `"last_doc_number":27`, `"last_doc_number":28`, 1))
+	d := f.driver()
+	unanswered := map[string]int{}
+	made := noon.Add(3 * time.Minute) // beyond the first five minutes' middle
+	f.does(opHistory, func(n int) string {
+		a := f.of(opHistory)[n-1]
+		from, _ := time.ParseInLocation(wallTime, fmt.Sprint(a.body["date_start"]), baku)
+		to, _ := time.ParseInLocation(wallTime, fmt.Sprint(a.body["date_end"]), baku)
+		switch {
+		case to.Sub(from) > 2*time.Minute:
+			unanswered[a.raw]++
+			panic(http.ErrAbortHandler)
+		case made.Before(from) || made.After(to):
+			return `{"message":"success","transactions":[]}`
+		}
+		return `{"message":"success","transactions":[` + row("70001", 1, 1, madeID, 28) + `]}`
+	})
+	request := prepared(t, d, job(sold(), nil))
+	looks := 0
+	var e register.Evidence
+	for ; e.Found != register.DocumentMade && looks < 60; looks++ {
+		if e = d.Lookup(t.Context(), request); e.Found != register.DocumentMade && causeIs(e.Err) != register.Unreachable {
+			t.Fatalf("look %d: %+v", looks, e)
+		}
+	}
+	if looks < 3 || looks == 60 {
+		t.Errorf("%d looks", looks)
+	}
+	for part, n := range unanswered {
+		if n > 1 {
+			t.Errorf("asked for %d times: %s", n, part)
+		}
+	}
+	asked := len(f.of(opHistory))
+	if d.Lookup(t.Context(), request); len(f.of(opHistory)) == asked {
+		t.Error("what was looked for to the end is not looked for anew")
+	}
+}
+
 func TestHistory_LookedForNowhereIsNoProof(t *testing.T) {
 	f := newFake(t)
 	clock := noon

@@ -65,6 +65,7 @@ type Driver struct {
 	paperOut string // key of the last request that was answered with a printing fault
 	replayed string // key of the last request that was answered with "taken back already"
 	seen     *seen  // of the history, before something is sent again
+	looking  *seen  // of the history, by a look-up that has not come to its end
 }
 
 // New makes a driver. It sends nothing.

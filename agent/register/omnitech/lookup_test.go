@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -199,13 +200,16 @@ func TestHistory_WhatIsNotAnsweredIsAskedForInParts(t *testing.T) {
 	f := newFake(t)
 	f.says(opSale, success)
 	d := f.driver()
+	var mu sync.Mutex // nothing orders a broken connection before what the test does next
 	unanswered := map[string]int{}
 	f.does(opHistory, func(n int) string {
 		a := f.of(opHistory)[n-1]
 		from, _ := time.ParseInLocation(wallTime, fmt.Sprint(a.body["date_start"]), baku)
 		to, _ := time.ParseInLocation(wallTime, fmt.Sprint(a.body["date_end"]), baku)
 		if to.Sub(from) > 6*time.Hour {
+			mu.Lock()
 			unanswered[a.raw]++
+			mu.Unlock()
 			panic(http.ErrAbortHandler)
 		}
 		return `{"message":"success","transactions":[]}`
@@ -219,6 +223,8 @@ func TestHistory_WhatIsNotAnsweredIsAskedForInParts(t *testing.T) {
 	if attempts < 4 || attempts == 40 || len(f.of(opSale)) != 1 {
 		t.Errorf("%d attempts, %d sales", attempts, len(f.of(opSale)))
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	for part, n := range unanswered {
 		if n > 1 {
 			t.Errorf("asked for %d times: %s", n, part)
@@ -232,6 +238,7 @@ func TestLookup_GoesOnWhereTheLastOneEnded(t *testing.T) {
 	f := newFake(t)
 	f.says(opGetInfo, strings.Replace(info, `"last_doc_number":27`, `"last_doc_number":28`, 1))
 	d := f.driver()
+	var mu sync.Mutex // nothing orders a broken connection before what the test does next
 	unanswered := map[string]int{}
 	made := noon.Add(3 * time.Minute) // beyond the first five minutes' middle
 	f.does(opHistory, func(n int) string {
@@ -240,7 +247,9 @@ func TestLookup_GoesOnWhereTheLastOneEnded(t *testing.T) {
 		to, _ := time.ParseInLocation(wallTime, fmt.Sprint(a.body["date_end"]), baku)
 		switch {
 		case to.Sub(from) > 2*time.Minute:
+			mu.Lock()
 			unanswered[a.raw]++
+			mu.Unlock()
 			panic(http.ErrAbortHandler)
 		case made.Before(from) || made.After(to):
 			return `{"message":"success","transactions":[]}`
@@ -258,6 +267,8 @@ func TestLookup_GoesOnWhereTheLastOneEnded(t *testing.T) {
 	if looks < 3 || looks == 60 {
 		t.Errorf("%d looks", looks)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	for part, n := range unanswered {
 		if n > 1 {
 			t.Errorf("asked for %d times: %s", n, part)

@@ -196,6 +196,16 @@ func (p *process) says(o *output, pattern string) string {
 	return found[1]
 }
 
+// ended tells whether the process is over.
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // kill is kill -9.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // it may have ended

@@ -3,6 +3,7 @@ package uplink
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,11 +32,14 @@ type telling struct {
 	register.Told
 	next int64        // the first that was not told on this connection
 	gaps []wire.Range // what the cloud says that it misses
-	// stored is when the last was told of those that are stored.
+	// stored is when the last was first told of those that are stored.
 	stored time.Time
 	redo   []int64           // told without an answer, to be told again
 	sent   map[int64]*flight // told and not acknowledged
-	alone  bool              // asked for by the cloud; nothing of it is our own to tell
+	// first is when each was first told on this connection: the copy that the
+	// cloud has may be that one, so a later copy proves nothing of what was told between.
+	first map[int64]time.Time
+	alone bool // asked for by the cloud; nothing of it is our own to tell
 }
 
 type flight struct {
@@ -80,7 +84,7 @@ func (t *teller) refresh() error {
 		if e := t.of(told.Epoch); e != nil {
 			e.Last = max(e.Last, told.Last)
 		} else {
-			t.epochs = append(t.epochs, &telling{Told: told, next: told.Acked + 1, sent: map[int64]*flight{}})
+			t.epochs = append(t.epochs, &telling{Told: told, next: told.Acked + 1, sent: map[int64]*flight{}, first: map[int64]time.Time{}})
 		}
 	}
 	return nil
@@ -103,7 +107,7 @@ func (t *teller) acked(a wire.Ack, now time.Time) error {
 			return nil
 		}
 		// An epoch that was done with: the cloud has lost some of it since.
-		e = &telling{Told: register.Told{Epoch: a.Epoch}, alone: true, sent: map[int64]*flight{}}
+		e = &telling{Told: register.Told{Epoch: a.Epoch}, alone: true, sent: map[int64]*flight{}, first: map[int64]time.Time{}}
 		t.epochs = append(t.epochs, e)
 	}
 	if a.UpTo > e.Last && !e.alone {
@@ -121,6 +125,10 @@ func (t *teller) acked(a wire.Ack, now time.Time) error {
 	if a.UpTo > e.Acked {
 		e.Acked, t.changed = a.UpTo, true
 		e.next = max(e.next, a.UpTo+1)
+		maps.DeleteFunc(e.first, func(seq int64, _ time.Time) bool {
+			_, waits := e.sent[seq]
+			return seq <= a.UpTo && !waits
+		})
 	}
 	e.gaps = a.Missing
 	for at := range t.doubts.lost {
@@ -128,12 +136,12 @@ func (t *teller) acked(a wire.Ack, now time.Time) error {
 			delete(t.doubts.lost, at)
 		}
 	}
-	for seq, f := range e.sent {
+	for seq := range e.sent {
 		if seq <= max(a.UpTo, a.Top) && !e.misses(seq) {
 			delete(e.sent, seq)
 			delete(t.doubts.refused, place{a.Epoch, seq})
-			if f.at.After(e.stored) {
-				e.stored = f.at
+			if first := e.first[seq]; first.After(e.stored) {
+				e.stored = first
 			}
 		}
 	}
@@ -258,6 +266,9 @@ func (t *teller) tell(e *telling, most int, now time.Time) (n int, err error) {
 			continue // its alert comes with the next piece
 		}
 		e.sent[seq] = &flight{at: now, token: t.link.publish(wire.Topic(t.Agent, wire.TopicReport), false, data)}
+		if _, again := e.first[seq]; !again {
+			e.first[seq] = now
+		}
 		e.next = max(e.next, seq+1)
 		e.redo = slices.DeleteFunc(e.redo, func(x int64) bool { return x == seq })
 		n++

@@ -149,7 +149,19 @@ func (b *Browser) Click(selector string) {
 	b.Helper()
 	b.Visible(selector)
 	b.Holds(fmt.Sprintf("!document.querySelector(%q)?.disabled", selector))
-	Within(b, "click "+selector, chromedp.Click(chromedp.CSS(selector)))
+	for end := time.Now().Add(Patience); ; {
+		ctx, cancel := context.WithTimeout(b.ctx, Patience)
+		_, err := chromedp.Run(ctx, chromedp.Click(chromedp.CSS(selector)))
+		cancel()
+		// A page that was drawn anew took away what had just been found: no button was pressed yet.
+		if err != nil && strings.Contains(err.Error(), "Could not find node") && time.Now().Before(end) {
+			continue
+		}
+		if err != nil {
+			b.Fatalf("click %s: %v; the page says:\n%s\nand complains of %q", selector, err, b.text(), b.Complaints())
+		}
+		return
+	}
 }
 
 // Types presses keys in a field.

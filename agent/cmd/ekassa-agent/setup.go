@@ -180,19 +180,9 @@ func (g *guide) present() (config.Config, error) {
 
 // register asks for one until it answers, signed.
 func (g *guide) register(before config.Config) error {
-	g.say("searching", nil)
-	found, err := agent.Discover(g.cmd.Context(), g.interfaces, nil, 4*time.Second)
-	if err != nil {
-		g.say("trouble", texts.Args{"detail": err.Error()})
-	}
-	for n, f := range found {
-		fmt.Fprintf(g.out, "%d  %-9s %-21s %s\n", n+1, f.Protocol, f.Addr, f.Name)
-	}
-	if len(found) == 0 {
-		g.say("none", nil)
-	}
+	found := g.search()
 	for {
-		r, err := g.described(found)
+		r, err := g.described(&found)
 		if err != nil {
 			return err
 		}
@@ -227,23 +217,42 @@ func (g *guide) register(before config.Config) error {
 	}
 }
 
-// described asks which register, and for its secrets.
-func (g *guide) described(found []discovery.Found) (r wire.Register, err error) {
+// search lists the registers that answer now.
+func (g *guide) search() []discovery.Found {
+	g.say("searching", nil)
+	found, err := agent.Discover(g.cmd.Context(), g.interfaces, nil, 4*time.Second)
+	if err != nil {
+		g.say("trouble", texts.Args{"detail": err.Error()})
+	}
+	for n, f := range found {
+		fmt.Fprintf(g.out, "%d  %-9s %-21s %s\n", n+1, f.Protocol, f.Addr, f.Name)
+	}
+	if len(found) == 0 {
+		g.say("none", nil)
+	}
+	return found
+}
+
+// described asks which register, and for its secrets. One that was still off when
+// the others were found is looked for again.
+func (g *guide) described(found *[]discovery.Found) (r wire.Register, err error) {
 	n := strconv.Itoa(len(g.registers) + 1)
 	r = wire.Register{ID: "kassa-" + n, Terminal: "till-" + n, Mode: wire.ModeActive}
-	otherwise := ""
-	if len(found) > 0 {
-		otherwise = "1"
-	}
 	for !r.Address.IsValid() {
+		otherwise := "0"
+		if len(*found) > 0 {
+			otherwise = "1"
+		}
 		answer, err := g.ask("which", otherwise, nil)
 		if err != nil {
 			return r, err
 		}
-		if k, err := strconv.Atoi(answer); err == nil && k >= 1 && k <= len(found) {
-			r.Driver, r.Address = found[k-1].Protocol, found[k-1].Addr
+		if k, err := strconv.Atoi(answer); err == nil && k >= 1 && k <= len(*found) {
+			r.Driver, r.Address = (*found)[k-1].Protocol, (*found)[k-1].Addr
 		} else if a, err := netip.ParseAddrPort(answer); err == nil && a.Port() != 0 {
 			r.Address = a
+		} else if answer == "0" {
+			*found = g.search()
 		} else {
 			g.say("address", nil)
 		}

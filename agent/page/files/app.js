@@ -295,6 +295,9 @@ async function listing(older) {
   if (mine !== shown || !into) return;
   list = older ? list.concat(page.receipts) : page.receipts;
   next = page.next || '';
+  const drawn = JSON.stringify([language, find, only, list, next]);
+  if (into.drawn === drawn) return; // a button is not taken from under a finger
+  into.drawn = drawn;
   const focus = document.activeElement?.dataset?.id;
   into.replaceChildren(...list.map((r) => el('li', {}, el('button', { type: 'button', 'data-id': r.id, onclick: () => details(r.id) },
     dot(r), el('span', {}, `${t('kind.' + r.kind)} ${r.number || r.id}`, r.note ? ` · ${r.note}` : ''),

@@ -126,7 +126,7 @@ func read(conn io.Reader, most int64) ([]byte, error) {
 			continue
 		}
 		body, err := io.ReadAll(io.LimitReader(answer.Body, most+1))
-		if err == nil && int64(len(body)) > most {
+		if int64(len(body)) > most { // whatever else is wrong with it, so that one answer always means one thing
 			body, err = nil, fmt.Errorf("%w: over %d bytes", ErrTooLong, most)
 		}
 		if err != nil {

@@ -218,6 +218,9 @@ func (x ailment) try(t *testing.T, edition simulator.Edition) {
 	if x.seen != "" {
 		s.becomes("x", string(x.seen)+" with "+x.reason, func(r stored) bool { return r.State == x.seen && r.Reason.Code == x.reason })
 	}
+	if x.seen == receipt.Refused {
+		s.reaches("after", receipt.Fiscal) // what is refused holds nobody up
+	}
 	if x.mend != nil {
 		x.mend(s, sim)
 	}

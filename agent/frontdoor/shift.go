@@ -92,7 +92,10 @@ func (c *call) xReport() (answer, error) {
 func (c *call) report(r register.Report) answer {
 	out := answer{
 		"shiftID": number(r.Shift), "fiscalShiftNum": r.Number, "shiftOpenAt": wall(r.OpenedAt, c.shop.Zone),
-		"cash": int64(r.Cash), "currency_name": "AZN",
+		"currency_name": "AZN",
+	}
+	if r.Cash != nil {
+		out["cash"] = int64(*r.Cash)
 	}
 	for group, s := range map[string]register.Sum{
 		"sale": r.Sales, "moneyBack": r.Refunds, "rollback": r.Cancels, "prepay": r.Prepaid, "creditpay": r.Credit,

@@ -113,12 +113,9 @@ func (j *Journal) ShiftClosed(r register.Reported) (register.Reported, error) {
 		if err != nil {
 			return err
 		}
-		b, err := balance(t, r.Register, s, id)
+		b, err := balance(t, r, s, id)
 		if err != nil {
 			return err
-		}
-		if r.Report.Missing == "" {
-			b.Differences = register.Compare(b.Journal, r.Report)
 		}
 		r.Kind, r.Report.Balance = "z", &b
 		report, err := t.report(r)
@@ -134,37 +131,32 @@ func (j *Journal) ShiftClosed(r register.Reported) (register.Reported, error) {
 	return r, nil
 }
 
-// balance adds up a shift from the journal.
-func balance(q queryer, name string, s register.Seen, id int64) (b register.Balance, err error) {
+// balance holds a report against the journal.
+func balance(q queryer, r register.Reported, s register.Seen, id int64) (b register.Balance, err error) {
 	made, err := loadAll(q, madeQuery, s.Serial, s.Name)
 	if err != nil {
 		return b, err
 	}
-	b.Journal.Shift, b.Journal.OpenedAt = s.Name, s.OpenedAt
-	for _, x := range made {
-		b.Journal.Add(x.Receipt)
-	}
-	touched, err := loadAll(q, duringQuery, id, name)
+	touched, err := loadAll(q, duringQuery, id, r.Register)
 	if err != nil {
 		return b, err
 	}
-	for _, x := range touched {
-		if x.State != receipt.Fiscal && x.State != receipt.Withdrawn {
-			b.Open = append(b.Open, x.ID)
-		}
-	}
-	rows, err := q.Query(doubtfulQuery, id, name)
+	rows, err := q.Query(doubtfulQuery, id, r.Register)
 	if err != nil {
 		return b, fmt.Errorf("read what was doubtful: %w", err)
 	}
 	defer rows.Close()
+	var doubtful []string
 	for rows.Next() {
 		var x string
 		if err := rows.Scan(&x); err != nil {
 			return b, err
 		}
-		b.Doubtful = append(b.Doubtful, x)
+		doubtful = append(doubtful, x)
 	}
+	b = register.Weigh(r.Report, made, touched, doubtful)
+	b.Journal.Shift, b.Journal.OpenedAt = s.Name, s.OpenedAt
+	b.Tills.Shift, b.Tills.OpenedAt = s.Name, s.OpenedAt
 	return b, rows.Err()
 }
 

@@ -1,6 +1,8 @@
 package receipt
 
 import (
+	"math"
+	"math/big"
 	"time"
 )
 
@@ -61,15 +63,21 @@ type Tax struct {
 	Rate Percent `json:"rate,omitempty"` // only where Type is empty
 }
 
+// The rates of the simplified tax, on the turnover.
+const (
+	simplified2 Percent = 2_00
+	simplified8 Percent = 8_00
+)
+
 // Percent is the rate that the tax is charged at.
 func (t Tax) Percent() Percent {
 	switch t.Type {
 	case VAT18, Margin18:
 		return 18_00
 	case Simplified2:
-		return 2_00
+		return simplified2
 	case Simplified8:
-		return 8_00
+		return simplified8
 	case VAT0, Exempt:
 		return 0
 	}
@@ -179,7 +187,7 @@ func (r Receipt) Change() Money {
 type TaxSum struct {
 	Tax      Tax   `json:"tax"`
 	Turnover Money `json:"turnover"`
-	Amount   Money `json:"amount"` // contained in the turnover, rounded half up
+	Amount   Money `json:"amount"` // Percent.TaxIn of it; of trade margin, of the margin alone
 }
 
 // TaxSums groups the lines by tax, in the order of first appearance. The
@@ -205,13 +213,34 @@ func (r Receipt) TaxSums() []TaxSum {
 		sums[at].Amount += base // made into the tax below
 	}
 	for n := range sums {
-		sums[n].Amount = taxIn(sums[n].Amount, sums[n].Tax.Percent())
+		sums[n].Amount = sums[n].Tax.Percent().TaxIn(sums[n].Amount)
 	}
 	return sums
 }
 
-// taxIn is the tax contained in a gross amount, rounded half up to the qəpik.
-func taxIn(gross Money, p Percent) Money {
-	n, d := int64(gross)*int64(p), 100_00+int64(p)
-	return Money((2*n + d) / (2 * d))
+// Share is what falls to a part of a whole, rounded half up; nothing of no whole.
+func Share(m, part, whole Money) Money {
+	if whole <= 0 {
+		return 0
+	}
+	n := new(big.Int).Mul(big.NewInt(2*int64(m)), big.NewInt(int64(part)))
+	n.Add(n, big.NewInt(int64(whole)))
+	return Money(n.Div(n, big.NewInt(2*int64(whole))).Int64())
+}
+
+// TaxIn is the tax in a gross turnover, rounded half up to the qəpik. VAT is
+// within the price (18/118 of it); 2 % and 8 %, which are no rates of VAT, are
+// the simplified tax, a share of the turnover. What no shift can turn over has none.
+func (p Percent) TaxIn(gross Money) Money {
+	if gross < 0 {
+		return -p.TaxIn(-gross)
+	}
+	n, whole := int64(p), 100_00+int64(p)
+	if p == simplified2 || p == simplified8 {
+		whole = 100_00
+	}
+	if n < 0 || n > 100_00 || int64(gross) > math.MaxInt64/4/100_00 {
+		return 0
+	}
+	return Money((2*int64(gross)*n + whole) / (2 * whole))
 }

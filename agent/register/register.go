@@ -107,7 +107,8 @@ type Shift struct {
 	Open     bool          `json:"open"`
 	ID       string        `json:"id,omitempty"`
 	OpenedAt time.Time     `json:"opened_at,omitzero"` // zero: the register does not tell
-	Cash     receipt.Money `json:"cash"`               // in the drawer, where the register tells
+	Cash     receipt.Money `json:"cash"`               // in the drawer, where Drawer
+	Drawer   bool          `json:"-"`                  // the register has told what is in it
 	// Age is how long it has been open, whatever clocks do. The engine sets it.
 	Age time.Duration `json:"-"`
 }
@@ -186,21 +187,21 @@ const (
 
 // Report is an X or Z report, structured and as the register gave it.
 type Report struct {
-	Shift    string        `json:"shift"`
-	Number   string        `json:"number,omitempty"` // the register's own report number or fiscal id
-	OpenedAt time.Time     `json:"opened_at,omitzero"`
-	Cash     receipt.Money `json:"cash"` // in the drawer
-	Sales    Sum           `json:"sales"`
-	Refunds  Sum           `json:"refunds"`
-	Cancels  Sum           `json:"cancels"`
-	Prepaid  Sum           `json:"prepayments"`
-	Credit   Sum           `json:"credit_payments"`
-	Correct  Sum           `json:"corrections"`
-	In       Sum           `json:"deposits"`
-	Out      Sum           `json:"withdrawals"`
-	Missing  string        `json:"missing,omitempty"` // why the register's figures are not here
-	Balance  *Balance      `json:"balance,omitempty"` // a Z report's, held against the journal
-	Raw      []byte        `json:"-"`                 // the register's answer, verbatim
+	Shift    string         `json:"shift"`
+	Number   string         `json:"number,omitempty"` // the register's own report number or fiscal id
+	OpenedAt time.Time      `json:"opened_at,omitzero"`
+	Cash     *receipt.Money `json:"cash,omitempty"` // in the drawer; nil: the register does not tell
+	Sales    Sum            `json:"sales"`
+	Refunds  Sum            `json:"refunds"`
+	Cancels  Sum            `json:"cancels"`
+	Prepaid  Sum            `json:"prepayments"`
+	Credit   Sum            `json:"credit_payments"`
+	Correct  Sum            `json:"corrections"`
+	In       Sum            `json:"deposits"`
+	Out      Sum            `json:"withdrawals"`
+	Missing  string         `json:"missing,omitempty"` // why the register's figures are not here
+	Balance  *Balance       `json:"balance,omitempty"` // a Z report's, held against the journal
+	Raw      []byte         `json:"-"`                 // the register's answer, verbatim
 }
 
 // Count is how many documents of each kind the report has.
@@ -221,6 +222,15 @@ type Sum struct {
 	Bonus   receipt.Money `json:"bonus"`
 	Prepaid receipt.Money `json:"prepaid"`
 	VAT     []VAT         `json:"vat,omitempty"`
+}
+
+// Whole counts credit and advances into a sum that leaves them out, as
+// Omnitech's does (omnitech.md 9): everywhere here a sum is what was sold.
+func (s Sum) Whole() Sum {
+	if s.Sum == s.Cash+s.Card+s.Bonus {
+		s.Sum += s.Credit + s.Prepaid
+	}
+	return s
 }
 
 // VAT is a report's tax at one rate.

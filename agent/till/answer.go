@@ -136,15 +136,19 @@ func (r *request) register(s register.Status) registerBody {
 
 // shiftBody is a register's shift, with its age by our clock.
 type shiftBody struct {
-	Open       bool          `json:"open"`
-	ID         string        `json:"id,omitempty"`
-	OpenedAt   time.Time     `json:"opened_at,omitzero"`
-	AgeSeconds int64         `json:"age_seconds"`
-	Cash       receipt.Money `json:"cash"`
+	Open       bool           `json:"open"`
+	ID         string         `json:"id,omitempty"`
+	OpenedAt   time.Time      `json:"opened_at,omitzero"`
+	AgeSeconds int64          `json:"age_seconds"`
+	Cash       *receipt.Money `json:"cash,omitempty"` // nil: the register does not tell
 }
 
 func (r *request) shift(s register.Shift) shiftBody {
-	return shiftBody{Open: s.Open, ID: s.ID, OpenedAt: r.local(s.OpenedAt), AgeSeconds: int64(s.Age / time.Second), Cash: s.Cash}
+	b := shiftBody{Open: s.Open, ID: s.ID, OpenedAt: r.local(s.OpenedAt), AgeSeconds: int64(s.Age / time.Second)}
+	if s.Drawer {
+		b.Cash = &s.Cash
+	}
+	return b
 }
 
 type queueBody struct {

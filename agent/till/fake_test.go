@@ -356,11 +356,11 @@ func newShop(tb testing.TB, change ...func(*till.Config)) *shop {
 		active: "kassa-1",
 		registers: []register.Status{{
 			ID: "kassa-1", Name: "Bar", Driver: "azsmart", Terminal: "till-1", Mode: "active", Link: register.LinkReady,
-			Identity: register.Identity{Serial: "0123456789"}, Shift: register.Shift{Open: true, ID: "7", OpenedAt: time.Now().Add(-time.Hour), Age: time.Hour, Cash: 5000},
+			Identity: register.Identity{Serial: "0123456789"}, Shift: register.Shift{Open: true, ID: "7", OpenedAt: time.Now().Add(-time.Hour), Age: time.Hour, Cash: 5000, Drawer: true},
 			SeenAt: time.Now(),
 		}},
-		shift:  register.Shift{Open: true, ID: "7", OpenedAt: time.Now().Add(-time.Hour), Age: time.Hour, Cash: 12050},
-		report: register.Report{Shift: "7", Cash: 12050, Sales: register.Sum{Count: 2, Sum: 2400, VAT: []register.VAT{{Rate: 1800, Amount: 366}}}},
+		shift:  register.Shift{Open: true, ID: "7", OpenedAt: time.Now().Add(-time.Hour), Age: time.Hour, Cash: 12050, Drawer: true},
+		report: register.Report{Shift: "7", Cash: new(receipt.Money(12050)), Sales: register.Sum{Count: 2, Sum: 2400, VAT: []register.VAT{{Rate: 1800, Amount: 366}}}},
 	}}
 	config := till.Config{
 		Journal: s.journal, Desk: s.desk, Settings: func() wire.Settings { return *s.settings },

@@ -150,7 +150,12 @@ func period(w http.ResponseWriter, r *request) (from, to time.Time, err error) {
 }
 
 type reportsBody struct {
-	Reports []register.Reported `json:"reports"`
+	Reports []reportBody `json:"reports"`
+}
+
+type reportBody struct {
+	register.Reported
+	Raw string `json:"raw,omitempty"` // as the register gave it, where it is asked for
 }
 
 // getReports lists the reports that are kept, newest first.
@@ -167,6 +172,10 @@ func (a *api) getReports(w http.ResponseWriter, r *request) error {
 		}
 		limit = n
 	}
+	raw := r.URL.Query().Get("raw")
+	if raw != "" && raw != "true" && raw != "false" {
+		faults = append(faults, receipt.Fault{Field: "raw", Code: receipt.CodeNotAllowed, Detail: "true false"})
+	}
 	if len(faults) > 0 {
 		return faults
 	}
@@ -174,10 +183,14 @@ func (a *api) getReports(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	b := reportsBody{Reports: []register.Reported{}}
+	b := reportsBody{Reports: []reportBody{}}
 	for _, x := range list {
-		x.Report, x.At = r.report(x.Report), r.local(x.At)
-		b.Reports = append(b.Reports, x)
+		line := reportBody{Reported: x}
+		line.Report, line.At = r.report(x.Report), r.local(x.At)
+		if raw == "true" {
+			line.Raw = string(x.Report.Raw)
+		}
+		b.Reports = append(b.Reports, line)
 	}
 	return reply(w, r, http.StatusOK, b)
 }
@@ -187,6 +200,10 @@ func (r *request) report(x register.Report) register.Report {
 	if x.Balance != nil {
 		b := *x.Balance
 		b.Journal.OpenedAt, x.Balance = r.local(b.Journal.OpenedAt), &b
+		if b.Tills != nil {
+			tills := *b.Tills
+			tills.OpenedAt, b.Tills = r.local(tills.OpenedAt), &tills
+		}
 	}
 	return x
 }

@@ -35,13 +35,14 @@ func samples(t *testing.T) map[string]register.Record {
 		FiscalID: "A1b2C3d4E5f6A1b2C3d4E5f6", ShortID: "A1b2C3d4E5f6", Number: "20", RegisterSerial: "AZ-1", Shift: "7",
 		URL: "https://monitoring.e-kassa.gov.az/#/index?doc=A1b2C3d4E5f6", Printed: true, At: noon,
 	}
-	var ours register.Report
-	ours.Shift, ours.OpenedAt = "7", noon.Add(-8*time.Hour)
-	ours.Add(x)
+	balance := register.Weigh(register.Report{Sales: register.Sum{Count: 2, Sum: x.Total(), Cash: x.Total()}}, []receipt.Stored{fiscal}, nil, []string{"till1-000122"})
+	ours := balance.Journal
+	ours.Shift, ours.OpenedAt, ours.Cash = "7", noon.Add(-8*time.Hour), new(receipt.Money)
+	balance.Journal = ours
 	z := ours
 	z.Number, z.Raw = "412", []byte(`{"data":{}}`)
 	z.Sales.Count = 2
-	z.Balance = &register.Balance{Journal: ours, Differences: register.Compare(ours, z), Doubtful: []string{"till1-000122"}}
+	z.Balance = &balance
 	list := map[string]register.Record{
 		"receipt-first":  {Type: register.RecordReceipt, Receipt: &waiting, Content: content},
 		"receipt-fiscal": {Type: register.RecordReceipt, Receipt: &fiscal},

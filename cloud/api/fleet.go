@@ -501,7 +501,11 @@ func asTable(w http.ResponseWriter, reports []fleet.ShiftReport) error {
 			vat = append(vat, v.Rate+"%: "+v.Amount)
 		}
 		for _, d := range b.Difference {
-			differences = append(differences, d.Figure+": journal "+d.Journal+", register "+d.Register)
+			text := d.Figure + ": journal " + d.Journal + ", register " + d.Register
+			if len(d.Receipts) > 0 {
+				text += " (" + strings.Join(d.Receipts, ", ") + ")"
+			}
+			differences = append(differences, text)
 		}
 		row := []string{b.Agent, b.Register, b.Shift, stamp(b.OpenedAt), stamp(b.ClosedAt), b.By,
 			strconv.Itoa(b.Sales.Count), b.Sales.Sum, b.Sales.Cash, b.Sales.Card,

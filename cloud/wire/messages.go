@@ -179,9 +179,10 @@ type VAT struct {
 // Difference is one figure of a register's report that is another in the
 // journal.
 type Difference struct {
-	Figure   string `json:"figure"`
-	Journal  string `json:"journal"`
-	Register string `json:"register"`
+	Figure   string   `json:"figure"`
+	Journal  string   `json:"journal"`
+	Register string   `json:"register"`
+	Receipts []string `json:"receipts,omitempty"` // of which one, or all, would explain it
 }
 
 // Alert is something that a person should know.

@@ -142,6 +142,15 @@ func (a answer) money(names ...string) receipt.Money {
 	return receipt.Money(n)
 }
 
+// drawer is the cash in it; nil where it is not told.
+func (a answer) drawer(names ...string) *receipt.Money {
+	if !a.has(names...) {
+		return nil
+	}
+	m := a.money(names...)
+	return &m
+}
+
 // objects gives the elements of a list that are objects.
 func (a answer) objects(names ...string) []answer {
 	v, ok := a.raw(names...)

@@ -197,7 +197,7 @@ func (d *Driver) Shift(ctx context.Context) (register.Shift, error) {
 		return register.Shift{}, &register.Fault{Cause: register.Other, Err: err}
 	}
 	s := register.Shift{
-		Open: open, ID: clip(a.ident("shiftID")), OpenedAt: a.time(d.cfg.Zone, "shiftOpenAt"), Cash: a.money("cash"),
+		Open: open, ID: clip(a.ident("shiftID")), OpenedAt: a.time(d.cfg.Zone, "shiftOpenAt"), Cash: a.money("cash"), Drawer: a.has("cash"),
 	}
 	if !open {
 		s.OpenedAt = time.Time{}

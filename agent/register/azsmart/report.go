@@ -27,7 +27,7 @@ func (d *Driver) report(a answer) register.Report {
 		Shift:    clip(a.ident("shiftID", "fiscalShiftID")),
 		Number:   clip(a.ident("fiscalShiftNum", "reportNumber", "fiscalShiftID", "fiscalID")),
 		OpenedAt: a.time(d.cfg.Zone, "shiftOpenAt"),
-		Cash:     a.money("cash", "cashRest"),
+		Cash:     a.drawer("cash", "cashRest"),
 		Sales:    sum(a, groupSale),
 		Refunds:  sum(a, groupRefund),
 		Cancels:  sum(a, groupCancel),
@@ -51,6 +51,9 @@ func sum(a answer, group string) register.Sum {
 	}
 	if n, ok := count(a, group); ok {
 		s.Count = n
+	}
+	if group == groupDeposit || group == groupWithdrawal {
+		s.Cash = s.Sum
 	}
 	v, names := member(a, group, "VatAmounts")
 	for _, o := range v.objects(names...) {

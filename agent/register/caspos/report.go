@@ -91,8 +91,9 @@ func (d *Driver) report(a answer, shift register.Shift) register.Report {
 		for _, g := range groups {
 			sum := sumOf(c, g.z, "Sum")
 			for _, v := range c.list(g.z + "VatAmounts") {
-				if p, ok := percent(v.text("vatPercent")); ok { // without one it is turnover free of VAT
-					sum.VAT = append(sum.VAT, register.VAT{Rate: p, Amount: taxIn(v.money("vatSum"), p)})
+				// vatSum is the turnover (section 6); without a rate, what is free of VAT.
+				if p, ok := percent(v.text("vatPercent")); ok {
+					sum.VAT = append(sum.VAT, register.VAT{Rate: p, Amount: p.TaxIn(v.money("vatSum"))})
 				}
 			}
 			*g.to(&r) = sum
@@ -115,12 +116,7 @@ func sumOf(o object, group, suffix string) register.Sum {
 	if group == "deposit" || group == "withdraw" || group == "cashIn" || group == "cashOut" {
 		s.Cash = s.Sum
 	}
-	// The sister protocol's sums leave out credit and advances (omnitech.md 9), and
-	// this one is said to have the same groups: we always count them in.
-	if s.Sum == s.Cash+s.Card+s.Bonus && s.Credit+s.Prepaid != 0 {
-		s.Sum += s.Credit + s.Prepaid
-	}
-	return s
+	return s.Whole() // this protocol is said to have the sister's groups
 }
 
 // percent reads a rate in percent.
@@ -130,19 +126,6 @@ func percent(s string) (receipt.Percent, bool) {
 		return 0, false
 	}
 	return receipt.Percent(math.Round(f * 100)), true
-}
-
-// taxIn is the tax in a turnover, which is what the register calls vatSum
-// (section 6), rounded half away from zero.
-func taxIn(gross receipt.Money, p receipt.Percent) receipt.Money {
-	n, whole := int64(gross), 100_00+int64(p)
-	if n < 0 {
-		return -taxIn(-gross, p)
-	}
-	if n > math.MaxInt64/4/100_00 {
-		return 0 // no shift's turnover
-	}
-	return receipt.Money((2*n*int64(p) + whole) / (2 * whole))
 }
 
 // Period reads the totals of some days (section 9). It has no tax by rate.

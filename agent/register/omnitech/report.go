@@ -63,6 +63,9 @@ func sum(a answer, group string) register.Sum {
 	if n, ok := count(a, group); ok {
 		s.Count = n
 	}
+	if group == groupDeposit || group == groupWithdrawal {
+		s.Cash = s.Sum
+	}
 	amounts, _ := a.list(group + "VatAmounts")
 	for _, v := range amounts {
 		rate, err := receipt.ParsePercent(v.text("vatPercent"))
@@ -72,19 +75,9 @@ func sum(a answer, group string) register.Sum {
 		if err != nil || rate < 0 {
 			continue // what is no object of VAT has no rate (section 6)
 		}
-		s.VAT = append(s.VAT, register.VAT{Rate: rate, Amount: taxIn(v.money("vatSum"), rate)})
+		s.VAT = append(s.VAT, register.VAT{Rate: rate, Amount: rate.TaxIn(v.money("vatSum"))}) // vatSum is the turnover (section 6)
 	}
-	return s
-}
-
-// taxIn is the tax in a turnover, rounded half up: vatSum is the turnover at the
-// rate (section 6).
-func taxIn(turnover receipt.Money, p receipt.Percent) receipt.Money {
-	if turnover < 0 || turnover > maxSum/100_00 {
-		return 0
-	}
-	n, d := int64(turnover)*int64(p), 100_00+int64(p)
-	return receipt.Money((2*n + d) / (2 * d))
+	return s.Whole()
 }
 
 func count(a answer, group string) (int, bool) {

@@ -15,7 +15,7 @@ type collector struct {
 	desk    *dispatch.Desk
 	journal *journal.Journal
 
-	ready, waiting, checking, held, refused, oldest, shift, epoch, record, free, short *prometheus.Desc
+	ready, waiting, checking, held, refused, oldest, shift, ahead, epoch, record, free, short *prometheus.Desc
 }
 
 func newCollector(d *dispatch.Desk, j *journal.Journal) *collector {
@@ -31,6 +31,7 @@ func newCollector(d *dispatch.Desk, j *journal.Journal) *collector {
 		refused:  of("receipts_refused", "Receipts that the register refused.", "register"),
 		oldest:   of("receipts_oldest_timestamp_seconds", "When the till was told yes of the oldest receipt that waits.", "register"),
 		shift:    of("shift_opened_timestamp_seconds", "When the open shift was opened, by the register's clock.", "register"),
+		ahead:    of("register_clock_ahead_seconds", "How far the register's clock was ahead of ours when it last told the time; below 0 behind.", "register"),
 		epoch:    of("journal_epoch", "Rises with a new or restored journal."),
 		record:   of("journal_records", "Number of the newest record."),
 		free:     of("disk_free_bytes", "What the disk under the journal has left."),
@@ -40,7 +41,7 @@ func newCollector(d *dispatch.Desk, j *journal.Journal) *collector {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.ready, c.waiting, c.checking, c.held, c.refused, c.oldest, c.shift, c.epoch, c.record, c.free, c.short} {
+	for _, d := range []*prometheus.Desc{c.ready, c.waiting, c.checking, c.held, c.refused, c.oldest, c.shift, c.ahead, c.epoch, c.record, c.free, c.short} {
 		out <- d
 	}
 }
@@ -65,6 +66,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 		if s.Shift.Open && !s.Shift.OpenedAt.IsZero() {
 			gauge(c.shift, float64(s.Shift.OpenedAt.Unix()), s.ID)
+		}
+		if !s.Clock.At.IsZero() {
+			gauge(c.ahead, s.Clock.Ahead.Seconds(), s.ID)
 		}
 	}
 	gauge(c.epoch, float64(c.journal.Epoch()))

@@ -216,9 +216,9 @@ func TestFrontDoor_NothingIsLostOrDoubledThroughKillsAndAnOutage(t *testing.T) {
 			all := week(t)
 			bills := slices.Concat(all[:40], all[136:138]) // with a cancel and a refund
 			outage, back := 24, 34
-			last := map[string]said{}     // what the till was told last of each
-			amounts := map[string]bill2{} // what it wanted
-			ask := func(id string) {      // check_status, as the edition has it
+			last := map[string]said{}      // what the till was told last of each
+			amounts := map[string]wanted{} // what it wanted
+			ask := func(id string) {       // check_status, as the edition has it
 				o := object{"documentExtID": id}
 				if p.classic {
 					o = object{"documentID": last[id].DocumentID}
@@ -249,7 +249,7 @@ func TestFrontDoor_NothingIsLostOrDoubledThroughKillsAndAnOutage(t *testing.T) {
 				}
 				kind, parent, o := bill(t, b.body)
 				route := map[receipt.Kind]string{receipt.Sale: "/sale", receipt.Refund: "/refund", receipt.Cancel: "/rollback"}[kind]
-				want := bill2{kind: kind}
+				want := wanted{kind: kind}
 				if a, ok := o["amount"]; ok {
 					want.amount = a.(int64)
 				}
@@ -320,8 +320,8 @@ func TestFrontDoor_NothingIsLostOrDoubledThroughKillsAndAnOutage(t *testing.T) {
 	}
 }
 
-// bill2 is what a document should come to.
-type bill2 struct {
+// wanted is what a document should come to.
+type wanted struct {
 	kind   receipt.Kind
 	amount int64
 }
@@ -457,6 +457,20 @@ func TestFrontDoor_AnswersAsTheRegisterWould(t *testing.T) {
 			p.want("/withdraw", object{"documentExtID": "e-0", "amount": 99_999_999, "employeeName": "Əli"}, "error", 9)
 			p.made("/check_copy", object{"documentID": first.DocumentID})
 
+			// Takings of a time when the register was out of order: once, however often they are sent.
+			out := object{
+				"employeeName": "Əli", "date_start": "2026-11-22 18:00:00", "date_stop": "2026-11-22 23:30:00", "amount": 5000, "cashAmount": 3000,
+				"cashlessAmount": 2000, "bonusesAmount": 0, "vatAmounts": []any{object{"vatPercent": 1800, "vatSum": 4000}, object{"vatPercent": 0, "vatSum": 1000}},
+			}
+			for range 2 {
+				p.made("/correction", out)
+			}
+			p.want("/correction", extended(out, object{"amount": 5001}), "error", 4)
+			p.want("/correction", extended(out, object{"date_stop": "yesterday"}), "error", 14)
+
+			today := time.Now().In(time.FixedZone("", 4*60*60))
+			days := p.want("/dates_report", object{"employeeName": "Əli", "dateFrom": today.AddDate(0, 0, -1).Format(time.DateOnly), "dateFor": today.Format(time.DateOnly)}, "success", 0)
+			p.want("/dates_report", object{"dateFrom": "24.11.2026", "dateFor": "24.11.2026"}, "error", 14)
 			x := p.want("/x_report", object{"departmentName": ""}, "success", 0)
 			z := p.want("/close_shift", object{"employeeName": "Əli", "openOrdersOperation": "check"}, "success", 0)
 			p.want("/close_shift", object{"employeeName": "Əli"}, "error", 6)
@@ -467,12 +481,12 @@ func TestFrontDoor_AnswersAsTheRegisterWould(t *testing.T) {
 					sales, sum = sales+1, sum+d.Amount
 				}
 			}
-			for _, r := range []said{x, z} {
+			for _, r := range []said{days, x, z} {
 				if int64(r.SaleCount) != sales || r.SaleSum != sum || r.BackCount != 1 || sales != 5 || sum != 4*1200+1000 {
 					t.Errorf("%d sales of %d qəpik in the ledger, and the report is %s", sales, sum, r.raw)
 				}
 			}
-			if len(ledger) != 5+1+1+1 {
+			if len(ledger) != 5+1+1+1+1 {
 				t.Errorf("%d documents in the ledger", len(ledger))
 			}
 			eachOnce(t, s, ledger)

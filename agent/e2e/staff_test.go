@@ -78,6 +78,7 @@ func TestStaffPage(t *testing.T) {
 	t.Run("a receipt whose outcome is unknown", func(t *testing.T) { staffQuestion(t, b) })
 	t.Run("paper out", func(t *testing.T) { staffPaper(t, b) })
 	t.Run("a shift of 23 hours", func(t *testing.T) { staffOldShift(t, b) })
+	t.Run("a register whose clock and report are off", func(t *testing.T) { staffDiffers(t, b) })
 	t.Run("the register is off", func(t *testing.T) { staffOff(t, b) })
 }
 
@@ -281,6 +282,39 @@ func staffOldShift(t *testing.T, b *browser) {
 	b.Click(`dialog .quiet`)
 	b.Click(`[data-do=open]`)
 	b.Visible(`#now.good`)
+}
+
+// The register's clock is ten minutes ahead, and somebody rang up by hand.
+func staffDiffers(t *testing.T, b *browser) {
+	b.Of(t)
+	s, sim := open(t)
+	sim.SetClock(10 * time.Minute)
+	pin := s.person("Leyla", "manager")
+	s.till().Post("/v1/receipts", sale("s-1"), wait).Want(http.StatusCreated)
+	if _, err := sim.RingUp(700, "Çay"); err != nil {
+		t.Fatal(err)
+	}
+	b.Size(360)
+	b.enter(s, "en", "Leyla", pin)
+	b.Sees(texts.Say("en", "status.clock_off", texts.Args{"minutes": "10"}))
+	b.everywhere("clock", func(lang string) {
+		b.Click(`#tab-register`)
+		b.Sees(texts.Say(lang, "page.clock_off", texts.Args{"minutes": "10"}))
+	})
+	b.Click(`#tab-shift`)
+	b.Click(`[data-do=period]`)
+	b.Visible(`dialog .paper`)
+	b.Blameless("period")
+	b.Click(`dialog .quiet`)
+	b.Click(`[data-do=close]`)
+	b.Click(`[data-do=close-sure]`)
+	b.Visible(`dialog .state.person`)
+	b.Click(`dialog .quiet`)
+	b.everywhere("differs", func(lang string) {
+		b.Click(`#tab-shift`)
+		b.Click(`#reports .refused`)
+		b.Sees(texts.Say(lang, "page.group_sales", nil) + ": " + texts.Say(lang, "page.figure_count", nil))
+	})
 }
 
 func staffOff(t *testing.T, b *browser) {

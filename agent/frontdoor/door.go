@@ -47,6 +47,8 @@ type Desk interface {
 	OpenShift(ctx context.Context, terminal, who string) (register.Shift, error)
 	CloseShift(ctx context.Context, terminal, who string) (register.Report, error)
 	XReport(ctx context.Context, terminal string) (register.Report, error)
+	// Period reads the totals of some days, first and last included.
+	Period(ctx context.Context, terminal string, from, to time.Time) (register.Report, error)
 	// Reprint prints a copy of a fiscal receipt's document.
 	Reprint(ctx context.Context, terminal, id string) error
 }
@@ -130,19 +132,21 @@ const (
 	codeChange     = 11 // only cash gives any
 	codeTax        = 12
 	codeOnePayment = 13
+	codeDate       = 14
 	codePrinter    = 15
 	codeNoPrepay   = 20
 	codeShiftOld   = 22
 )
 
-// routes are those that are answered; /order, /preorder, /correction,
-// /control_tape and /dates_report are not passed on.
+// routes are those that are answered; /order, /preorder and /control_tape are
+// not passed on.
 var routes = map[string]func(*call) (answer, error){
 	"/sale":          (*call).sale,
 	"/refund":        (*call).refund,
 	"/prepay":        (*call).prepay,
 	"/creditpay":     (*call).creditPay,
 	"/rollback":      (*call).rollback,
+	"/correction":    (*call).correction,
 	"/deposit":       (*call).deposit,
 	"/withdraw":      (*call).withdraw,
 	"/check_status":  (*call).checkStatus,
@@ -152,6 +156,7 @@ var routes = map[string]func(*call) (answer, error){
 	"/open_shift":    (*call).openShift,
 	"/close_shift":   (*call).closeShift,
 	"/x_report":      (*call).xReport,
+	"/dates_report":  (*call).datesReport,
 	"/get_info":      (*call).getInfo,
 }
 

@@ -49,6 +49,9 @@ func (desk) CloseShift(context.Context, string, string) (register.Report, error)
 func (desk) XReport(context.Context, string) (register.Report, error) {
 	return register.Report{}, &register.Fault{Cause: register.Other, Code: "7", Text: "no cash"}
 }
+func (desk) Period(context.Context, string, time.Time, time.Time) (register.Report, error) {
+	return register.Report{}, &register.Fault{Cause: register.Unreachable}
+}
 func (desk) Reprint(context.Context, string, string) error {
 	return &register.Fault{Cause: register.Paper}
 }

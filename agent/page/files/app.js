@@ -431,7 +431,7 @@ async function viewShift() {
   const first = el('section', {}, el('h2', {}, t('page.shift')));
   if (shift) {
     first.append(el('p', { id: 'shift' }, shift.open ? t('page.shift_since', { since: clock(shift.opened_at), lasting: lasting(shift.age_seconds) }) : t('page.shift_closed')));
-    if (shift.open) first.append(el('p', { class: 'soft' }, t('page.drawer', { sum: azn(shift.cash) })));
+    if (shift.open && shift.cash) first.append(el('p', { class: 'soft' }, t('page.drawer', { sum: azn(shift.cash) })));
   }
   const close = async () => {
     await look(); // the queue may have emptied since
@@ -471,6 +471,11 @@ async function viewShift() {
   el('ul', { class: 'list', id: 'cash' }, cash.receipts.map((r) => el('li', {}, el('button', { type: 'button', onclick: () => details(r.id, 'cash') },
     dot(r), el('span', {}, t('kind.' + r.kind)), el('span', { class: 'money' }, azn(r.total)),
     el('span', { class: 'line' }, sentence(r)), el('span', { class: 'line soft' }, clock(r.time), r.cashier ? ` · ${r.cashier}` : ''))))));
+  const day = (name) => el('input', { name, type: 'date', required: true, value: (status?.time || '').slice(0, 10) });
+  const from = day('from'), to = day('to');
+  const period = el('form', { onsubmit: act('/v1/period-report', () => ({ from: from.value, to: to.value }), 'page.period') }, el('h3', {}, t('page.period')),
+    el('div', { class: 'row' }, el('label', {}, el('span', {}, t('page.first_day')), from), el('label', {}, el('span', {}, t('page.last_day')), to),
+      el('button', { 'data-do': 'period' }, t('page.show'))));
   const papers = el('section', {}, el('h2', {}, t('page.reports')), reports.length ? null : el('p', { class: 'soft' }, t('page.no_reports')),
     el('ul', { class: 'list', id: 'reports' }, reports.map((x) => {
       const name = t(x.kind === 'z' ? 'page.z_report' : 'page.x_report');
@@ -479,7 +484,14 @@ async function viewShift() {
         el('span', {}, `${name} ${x.report.number || x.report.shift}`), el('span', { class: 'money' }, azn(x.report.sales.sum)),
         el('span', { class: 'line soft' }, clock(x.at), x.by ? ` · ${x.by}` : '')));
     })));
+  papers.append(period);
   view.replaceChildren(first, drawer, papers);
+}
+
+// figure names one of a report, such as sales.card or refunds.vat 18.00.
+function figure(name) {
+  const [group, of, rate] = name.split(/[. ](.+?)(?: (.+))?$/);
+  return `${t('page.group_' + group)}: ${{ vat: `${t('page.vat')} ${rate}%`, count: t('page.figure_count'), sum: t('page.figure_sum') }[of] || t('page.pay_' + of)}`;
 }
 
 // report shows one as on paper, and beside a Z what the journal has.
@@ -497,12 +509,13 @@ function report(x, title, of) {
   sheet(title,
     x.missing ? el('p', { class: 'error' }, x.missing) : null,
     el('div', { class: 'paper' }, el('table', {}, el('tbody', {},
-      row(t('page.shift'), x.shift), x.number ? row(t('page.document'), x.number) : null,
+      x.shift ? row(t('page.shift'), x.shift) : null, x.number ? row(t('page.document'), x.number) : null,
       x.opened_at ? row(t('page.opened'), clock(x.opened_at)) : null, of ? row(t('page.made'), clock(of.at)) : null,
-      lines, row(t('page.in_drawer'), x.cash, 'money')))),
+      lines, x.cash ? row(t('page.in_drawer'), x.cash, 'money') : null))),
     b ? el('section', {}, el('p', { class: 'card state ' + (b.differences?.length ? 'person' : 'good') }, t(b.differences?.length ? 'page.differs' : 'page.agrees')),
       b.differences?.length ? el('table', {}, el('thead', {}, el('tr', {}, el('th', {}), el('th', {}, t('page.journal')), el('th', {}, t('page.register')))),
-        el('tbody', {}, b.differences.map((d) => el('tr', {}, el('th', { scope: 'row' }, d.figure), el('td', {}, d.journal), el('td', {}, d.register))))) : null,
+        el('tbody', {}, b.differences.map((d) => el('tr', {}, el('th', { scope: 'row' }, figure(d.figure), d.receipts ? el('span', { class: 'line soft' }, t('page.explained', { ids: d.receipts.join(', ') })) : null),
+          el('td', { class: 'money' }, d.journal), el('td', { class: 'money' }, d.register))))) : null,
       b.doubtful?.length ? el('p', {}, t('page.doubtful', { ids: b.doubtful.join(', ') })) : null,
       b.open?.length ? el('p', {}, t('page.left_open', { ids: b.open.join(', ') })) : null) : null);
 }
@@ -520,8 +533,10 @@ async function viewRegister() {
       el('table', {}, el('tbody', {},
         r.address ? row(t('page.address'), r.address) : null, id.serial ? row(t('page.serial'), id.serial) : null,
         id.company ? row(t('page.company'), id.company) : null, id.last_online ? row(t('page.last_online'), clock(id.last_online)) : null,
-        id.not_after ? row(t('page.certificate'), clock(id.not_after)) : null,
-        r.clock ? row(t('page.clock'), t('page.clock_ahead', { seconds: String(r.clock.ahead_seconds) })) : null,
+        id.not_after ? row(t('page.certificate'), id.not_after.slice(0, 10).split('-').reverse().join('.')) : null,
+        r.clock ? row(t('page.clock'), r.clock.off ? t('page.clock_off', { minutes: String(Math.round(Math.abs(r.clock.ahead_seconds) / 60)) })
+          : Math.abs(r.clock.ahead_seconds) < 2 ? t('page.clock_right')
+            : t(r.clock.ahead_seconds > 0 ? 'page.clock_ahead' : 'page.clock_behind', { seconds: String(Math.abs(r.clock.ahead_seconds)) }), r.clock.off ? 'error' : '') : null,
         r.seen_at ? row(t('page.seen'), clock(r.seen_at)) : null)),
       el('button', {
         type: 'button', class: 'main', 'data-do': 'check', onclick: async (event) => {

@@ -57,13 +57,15 @@ func FuzzTake(f *testing.F) {
 			default:
 			}
 		}
-		select {
-		case r := <-l.records:
-			taken++
-			if r.Agent != agent || r.Epoch < 1 || r.Seq < 1 {
-				t.Errorf("%s told %+v", agent, r.Record)
+		for _, records := range l.records {
+			select {
+			case r := <-records:
+				taken++
+				if r.Agent != agent || r.Epoch < 1 || r.Seq < 1 {
+					t.Errorf("%s told %+v", agent, r.Record)
+				}
+			default:
 			}
-		default:
 		}
 		for _, x := range b.said {
 			if x.Agent != agent || (x.Presence == nil) == (x.Reported == nil) {

@@ -101,8 +101,10 @@ var DefaultPace = Pace{
 
 // What may wait in memory.
 const (
-	room    = 1024 // records, and other messages for each worker
+	room    = 1024 // records for each loop that stores them, and other messages for each worker
 	workers = 4
+	// loops store records: while the batch of one is committed the other's is read.
+	loops = 2
 )
 
 // told is a record that waits, and what it takes.
@@ -117,7 +119,7 @@ type Link struct {
 	// Counts since the start.
 	Counts struct{ Records, Batches, Unread, Refused, Settings, Commands atomic.Int64 }
 
-	records chan told
+	records [loops]chan told
 	memory  *semaphore.Weighted
 	events  [workers]chan event
 	hints   hints
@@ -141,9 +143,12 @@ func New(c Config) *Link {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	l := &Link{Config: c, records: make(chan told, room), memory: semaphore.NewWeighted(c.Pace.Memory), lost: c.Now(), role: make(chan struct{})}
+	l := &Link{Config: c, memory: semaphore.NewWeighted(c.Pace.Memory), lost: c.Now(), role: make(chan struct{})}
 	for i := range l.events {
 		l.events[i] = make(chan event, room)
+	}
+	for i := range l.records {
+		l.records[i] = make(chan told, room)
 	}
 	l.hints.of, l.hints.some = map[string]struct{}{}, make(chan struct{}, 1)
 	l.heard.of = map[string]time.Time{}
@@ -182,7 +187,9 @@ func (l *Link) drop(ctx context.Context, agent string) {
 func (l *Link) Run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return l.keep(ctx) })
-	parts.Go(func() error { return l.ingest(ctx) })
+	for i := range l.records {
+		parts.Go(func() error { return l.ingest(ctx, l.records[i]) })
+	}
 	for i := range l.events {
 		parts.Go(func() error { return l.work(ctx, l.events[i]) })
 	}

@@ -74,7 +74,7 @@ func (l *Link) take(ctx context.Context, topic string, payload []byte) error {
 		return full()
 	}
 	select {
-	case l.records <- told{r, size}:
+	case l.records[maphash.String(seed, agent)%loops] <- told{r, size}:
 		return nil
 	case <-patient.Done():
 		l.memory.Release(size)
@@ -119,8 +119,8 @@ func (l *Link) complain(ctx context.Context, agent, code, detail string) {
 }
 
 // ingest stores records, as many in one commit as have come meanwhile, and
-// acknowledges what is stored.
-func (l *Link) ingest(ctx context.Context) error {
+// acknowledges what is stored. Each agent's go through one loop, in order.
+func (l *Link) ingest(ctx context.Context, records <-chan told) error {
 	batch := make([]wire.Record, 0, l.Pace.Batch)
 	for {
 		batch = batch[:0]
@@ -129,14 +129,14 @@ func (l *Link) ingest(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case r := <-l.records:
+		case r := <-records:
 			add(r)
 		}
 		linger := time.NewTimer(l.Pace.Linger)
 	more:
 		for len(batch) < l.Pace.Batch {
 			select {
-			case r := <-l.records:
+			case r := <-records:
 				add(r)
 			case <-linger.C:
 				break more

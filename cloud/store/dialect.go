@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -24,7 +23,7 @@ type dialect struct {
 	list  func(values []string) any
 	// insert adds many rows. Each column is a slice of one length; tail is the
 	// statement after the values.
-	insert func(tx *sql.Tx, into string, columns []column, tail string) error
+	insert func(tx *tx, into string, columns []column, tail string) error
 	// again says that a transaction failed only because others were at it.
 	again func(error) bool
 }

@@ -331,7 +331,7 @@ func (in *ingestion) records() error {
 			in.alert(e.Record, "", AlertUnreadable, fmt.Sprintf("record %d of epoch %d: %s", e.Seq, e.Epoch, e.bad))
 		}
 	}
-	return in.tx.s.insert(in.tx.Tx, "record", []column{
+	return in.tx.s.insert(in.tx, "record", []column{
 		{"agent", agents}, {"epoch", epochs}, {"seq", seqs}, {"v", versions}, {"type", types}, {"time", times}, {"received_at", received}, {"data", data},
 	}, "")
 }
@@ -400,7 +400,7 @@ func (in *ingestion) receipts() error {
 		states, kinds, totals = append(states, text(r.State)), append(kinds, text(r.Kind)), append(totals, total)
 		fiscal = append(fiscal, made)
 	}
-	return in.tx.s.insert(in.tx.Tx, "receipt", []column{
+	return in.tx.s.insert(in.tx, "receipt", []column{
 		{"agent", agents}, {"terminal", terminals}, {"id", ids}, {"epoch", epochs}, {"seq", seqs},
 		{"changed_at", changed}, {"received_at", received}, {"stored_at", stored}, {"state", states}, {"kind", kinds},
 		{"total", totals}, {"fiscal_at", fiscal}, {"content_epoch", contentEpochs}, {"content_seq", contentSeqs},
@@ -425,7 +425,7 @@ func (in *ingestion) shifts() error {
 	if len(agents) == 0 {
 		return nil
 	}
-	return in.tx.s.insert(in.tx.Tx, "shift_report", []column{
+	return in.tx.s.insert(in.tx, "shift_report", []column{
 		{"agent", agents}, {"epoch", epochs}, {"seq", seqs}, {"closed_at", closed}, {"stored_at", stored}, {"data", data},
 	}, "")
 }
@@ -494,7 +494,7 @@ func (in *ingestion) advance() error {
 	if len(agents) == 0 {
 		return nil
 	}
-	return in.tx.s.insert(in.tx.Tx, "stream", []column{{"agent", agents}, {"epoch", epochs}, {"up_to", upTo}, {"top", tops}},
+	return in.tx.s.insert(in.tx, "stream", []column{{"agent", agents}, {"epoch", epochs}, {"up_to", upTo}, {"top", tops}},
 		"ON CONFLICT (agent, epoch) DO UPDATE SET up_to = excluded.up_to, top = excluded.top")
 }
 

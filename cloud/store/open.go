@@ -55,7 +55,8 @@ func (s *store) Ping(ctx context.Context) error {
 // tx is a transaction that writes.
 type tx struct {
 	*sql.Tx
-	s *store
+	conn *sql.Conn // the transaction's own
+	s    *store
 	// A statement is given this context. With SQLite a cancelled one would turn
 	// the rest of the transaction into single commits (reliability.md A2), so
 	// there it is never cancelled.
@@ -95,7 +96,7 @@ func (s *store) once(ctx context.Context, do func(tx *tx) error) (err error) {
 		return err
 	}
 	defer t.Rollback() // does nothing once committed
-	if err = do(&tx{t, s, ctx}); err == nil {
+	if err = do(&tx{t, conn, s, ctx}); err == nil {
 		err = t.Commit()
 	}
 	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {

@@ -92,7 +92,7 @@ func verifyPostgres(ctx context.Context, db *sql.DB) error {
 }
 
 // insertPostgres sends each column as one array.
-func insertPostgres(t *sql.Tx, into string, columns []column, tail string) error {
+func insertPostgres(t *tx, into string, columns []column, tail string) error {
 	var names, arrays []string
 	var args []any
 	for i, c := range columns {

@@ -134,40 +134,52 @@ func verifySQLite(ctx context.Context, db *sql.DB) error {
 }
 
 // insertSQLite runs one prepared statement for each row: there is no journey to
-// the database that would have to be saved.
-func insertSQLite(t *sql.Tx, into string, columns []column, tail string) error {
+// the database that would have to be saved. It speaks to the driver itself, since
+// database/sql would look at each of a batch's values again.
+func insertSQLite(t *tx, into string, columns []column, tail string) error {
 	var names, marks []string
 	for i, c := range columns {
 		names = append(names, c.name)
 		marks = append(marks, fmt.Sprintf("?%d", i+1))
 	}
-	statement, err := t.Prepare("INSERT INTO " + into + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(marks, ", ") + ") " + tail)
-	if err != nil {
-		return err
-	}
-	defer statement.Close()
-	args := make([]any, len(columns))
-	for n := range length(columns) {
-		for i, c := range columns {
-			switch v := c.values.(type) {
-			case []string:
-				args[i] = v[n]
-			case []int64:
-				args[i] = v[n]
-			case []*int64:
-				args[i] = nil
-				if v[n] != nil {
-					args[i] = *v[n]
-				}
-			case [][]byte:
-				args[i] = nil
-				if v[n] != nil {
-					args[i] = v[n]
-				}
+	text := "INSERT INTO " + into + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(marks, ", ") + ") " + tail
+	return t.conn.Raw(func(conn any) (err error) {
+		prepared, err := conn.(*sqlite3.SQLiteConn).PrepareContext(t.ctx, text)
+		if err != nil {
+			return err
+		}
+		statement := prepared.(*sqlite3.SQLiteStmt)
+		defer func() { err = errors.Join(err, statement.Close()) }()
+		args := make([]driver.NamedValue, len(columns))
+		for i := range args {
+			args[i].Ordinal = i + 1
+		}
+		for n := range length(columns) {
+			for i, c := range columns {
+				args[i].Value = c.at(n)
+			}
+			if _, err := statement.ExecContext(t.ctx, args); err != nil {
+				return err
 			}
 		}
-		if _, err := statement.Exec(args...); err != nil {
-			return err
+		return nil
+	})
+}
+
+// at is a value as the driver takes it.
+func (c column) at(n int) driver.Value {
+	switch v := c.values.(type) {
+	case []string:
+		return v[n]
+	case []int64:
+		return v[n]
+	case []*int64:
+		if v[n] != nil {
+			return *v[n]
+		}
+	case [][]byte:
+		if v[n] != nil {
+			return v[n]
 		}
 	}
 	return nil

@@ -28,17 +28,17 @@ func ParseRecord(data []byte) (Record, error) {
 	if !utf8.Valid(data) {
 		return r, errors.New("read a record: it is not UTF-8")
 	}
-	var version struct {
-		V int `json:"v"`
-	}
-	if err := json.Unmarshal(data, &version); err != nil {
-		return r, fmt.Errorf("read a record: %w", err)
-	}
-	if version.V > Version {
-		return r, fmt.Errorf("read a record of version %d: %w", version.V, ErrNewer)
-	}
 	if err := json.Unmarshal(data, &r); err != nil {
-		return r, fmt.Errorf("read a record: %w", err)
+		var version struct {
+			V int `json:"v"`
+		}
+		if json.Unmarshal(data, &version) == nil && version.V > Version { // which may well have another shape
+			return Record{}, fmt.Errorf("read a record of version %d: %w", version.V, ErrNewer)
+		}
+		return Record{}, fmt.Errorf("read a record: %w", err)
+	}
+	if r.V > Version {
+		return Record{}, fmt.Errorf("read a record of version %d: %w", r.V, ErrNewer)
 	}
 	switch {
 	case r.V < 1:

@@ -46,7 +46,7 @@ func command() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b.say = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "ekassa-bench-fleet: "+text) }
 			if b.table.Quick = quick; quick {
-				b.agents, b.rounds = min(b.agents, 200), 1
+				b.agents, b.rounds = min(b.agents, 200), 2
 			}
 			if err := b.run(cmd.Context()); err != nil {
 				return err
@@ -59,10 +59,10 @@ func command() *cobra.Command {
 			return e.Encode(b.table)
 		},
 	}
-	cmd.Flags().BoolVar(&quick, "quick", false, "at most 200 agents and one round: a smoke run, its figures say little")
+	cmd.Flags().BoolVar(&quick, "quick", false, "at most 200 agents and two rounds: a smoke run, its figures say little")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of the table")
 	cmd.Flags().IntVar(&b.agents, "agents", 10_000, "simulated agents")
-	cmd.Flags().IntVar(&b.rounds, "rounds", 4, "turns between the cloud and the bare database")
+	cmd.Flags().IntVar(&b.rounds, "rounds", 10, "turns between the cloud and the bare database")
 	cmd.Flags().StringVar(&b.cache, "cache", ".cache/bench-fleet", "folder for databases; its disk is the one measured")
 	cmd.Flags().StringSliceVar(&b.only, "only", nil, "of fleet, records, postgres, mosquitto these")
 	cmd.Flags().StringVar(&b.cloud, "cloud", "", "measure this ekassa-cloud instead of building one")

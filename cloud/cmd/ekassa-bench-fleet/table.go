@@ -50,7 +50,7 @@ func (t *table) print(out io.Writer) error {
 		return err
 	}
 	if t.Quick {
-		fmt.Fprintln(out, "A quick run: few agents and one round, so its figures say little.")
+		fmt.Fprintln(out, "A quick run: few agents and two rounds, so its figures say little.")
 	}
 	return nil
 }

@@ -47,10 +47,7 @@ func outside(c config.Broker, own *authority.Authority) (*place, error) {
 			return nil, fmt.Errorf("read broker.cert and broker.key: %w", err)
 		}
 		b.TLS.Certificates = []tls.Certificate{pair}
-		b.ID = pair.Leaf.Subject.CommonName
-		if b.Username == "" {
-			b.Username = b.ID
-		}
+		b.ID = pair.Leaf.Subject.CommonName // and no user name: RabbitMQ refuses one beside a certificate
 	}
 	return &place{
 		public: c.Public, dial: b.Dial, close: func() error { return nil },
@@ -78,7 +75,7 @@ func evict(ctx context.Context, b link.Broker, own *authority.Authority, agent s
 	if err != nil {
 		return err
 	}
-	b.ID, b.Username, b.Password = agent, agent, ""
+	b.ID, b.Username, b.Password = agent, "", ""
 	b.TLS = b.TLS.Clone()
 	b.TLS.Certificates = []tls.Certificate{pair}
 	conn, err := b.Dial(ctx, nil, func(string, []byte) {})

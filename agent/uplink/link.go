@@ -45,7 +45,7 @@ func (u *Uplink) dial(ctx context.Context, will wire.Presence) (*link, error) {
 	}
 	o := mqtt.NewClientOptions().
 		AddBroker(u.Broker).
-		SetClientID(u.Agent).SetUsername(u.Agent).
+		SetClientID(u.Agent).
 		SetProtocolVersion(4). // else a refusal is tried again as MQTT 3.1
 		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).
 		SetKeepAlive(u.Pace.Alive).SetPingTimeout(u.Pace.Answer).SetConnectTimeout(u.Pace.Answer).
@@ -59,7 +59,9 @@ func (u *Uplink) dial(ctx context.Context, will wire.Presence) (*link, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.SetTLSConfig(c)
+		o.SetTLSConfig(c) // whose certificate says who it is: RabbitMQ refuses a user name beside it
+	} else {
+		o.SetUsername(u.Agent)
 	}
 	l.client = mqtt.NewClient(o)
 	if err := l.wait(ctx, "connect to "+u.Broker, l.client.Connect()); err != nil {

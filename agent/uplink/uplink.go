@@ -254,7 +254,8 @@ func (s *talk) run(ctx context.Context) (err error) {
 				return err
 			}
 		case <-health.C:
-			if err := s.health(); err != nil {
+			// Brokers exist that keep nothing: who is there is said again.
+			if err := errors.Join(s.health(), s.say(ctx, wire.TopicPresence, s.presence)); err != nil {
 				return err
 			}
 		case <-changed:

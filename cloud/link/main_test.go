@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ type cloud struct {
 	dial  func() link.Dial
 	drop  func(ctx context.Context, agent string) error
 	in    bool // the broker is within
+	keeps bool // what an agent leaves at the broker is there for the cloud
 
 	mosquitto *brokertest.Mosquitto
 
@@ -68,8 +70,9 @@ func (c *cloud) advance(d time.Duration) {
 	c.ahead += d
 }
 
-func both(t *testing.T, test func(t *testing.T, c *cloud)) {
-	for name, open := range map[string]func(*cloud){"within": within, "mosquitto": mosquitto} {
+// everywhere runs a test at each kind of broker.
+func everywhere(t *testing.T, test func(t *testing.T, c *cloud)) {
+	for name, open := range map[string]func(*cloud){"within": within, "mosquitto": mosquitto, "rabbitmq": rabbitmq} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCloud(t)
@@ -87,6 +90,8 @@ func newCloud(t testing.TB) *cloud {
 	c.must(err)
 	t.Cleanup(func() { c.must(c.store.Close()) })
 	c.must(c.store.AddVenue(t.Context(), fleet.Venue{ID: "v", CreatedAt: c.now()}))
+	_, err = c.store.SetValue(t.Context(), "authority", key())
+	c.must(err)
 	c.own, err = authority.Open(t.Context(), c.store, c.now, slog.New(slog.DiscardHandler))
 	c.must(err)
 	return c
@@ -96,7 +101,7 @@ func within(c *cloud) {
 	b, err := broker.Open(broker.Config{Listen: "127.0.0.1:0", Gate: c.own, TLS: c.own.Listen("127.0.0.1"), Log: slog.New(slog.DiscardHandler)})
 	c.must(err)
 	c.Cleanup(func() { c.must(b.Close()) })
-	c.url, c.in = "mqtts://"+b.Addr(), true
+	c.url, c.in, c.keeps = "mqtts://"+b.Addr(), true, true
 	c.drop = func(_ context.Context, agent string) error { b.Drop(agent); return nil }
 	c.dial = func() link.Dial {
 		return func(_ context.Context, filters []string, deliver func(string, []byte)) (link.Conn, error) {
@@ -107,14 +112,74 @@ func within(c *cloud) {
 
 func mosquitto(c *cloud) {
 	c.mosquitto = brokertest.MustMosquitto(c, c.own)
-	c.url = c.mosquitto.URL
+	c.url, c.keeps = c.mosquitto.URL, true
+	c.dials(func() string { return c.url })
+}
+
+// dials has the cloud connect as its next process does.
+func (c *cloud) dials(url func() string) {
 	c.dial = func() link.Dial {
 		c.ids++
 		name := authority.CloudName(c.ids)
 		made, err := c.own.Client(name)
 		pair := brokertest.Pair(c, made, err)
-		return link.Broker{URL: c.url, ID: name, Username: name, TLS: &tls.Config{RootCAs: c.own.Pool(), ServerName: "127.0.0.1", Certificates: []tls.Certificate{pair}}}.Dial
+		return link.Broker{URL: url(), ID: name, TLS: &tls.Config{RootCAs: c.own.Pool(), ServerName: "127.0.0.1", Certificates: []tls.Certificate{pair}}}.Dial
 	}
+}
+
+// key is the authority's, one for all tests: RabbitMQ takes a while to start, and
+// is shared by them.
+var key = sync.OnceValue(func() []byte {
+	dir, err := os.MkdirTemp("", "key")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	s, err := store.Open(ctx, "sqlite", dir, time.Now)
+	if err != nil {
+		panic(err)
+	}
+	defer s.Close()
+	if _, err := authority.Open(ctx, s, time.Now, slog.New(slog.DiscardHandler)); err != nil {
+		panic(err)
+	}
+	value, err := s.Value(ctx, "authority")
+	if err != nil {
+		panic(err)
+	}
+	return value
+})
+
+// rabbits is the cluster of this package's tests.
+var rabbits struct {
+	sync.Mutex // held by the one test that uses it: RabbitMQ knows clients by their id
+	cluster    *brokertest.Rabbit
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if r := rabbits.cluster; r != nil {
+		if err := r.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// rabbitmq is a cluster of three nodes: agents are connected to the first, and
+// the cloud's processes to the others.
+func rabbitmq(c *cloud) {
+	rabbits.Lock()
+	c.Cleanup(rabbits.Unlock)
+	if rabbits.cluster == nil {
+		var err error
+		rabbits.cluster, err = brokertest.StartRabbit(c.own, "a", "b", authority.CloudName(1), authority.CloudName(2))
+		c.must(err)
+	}
+	c.url = "mqtts://" + rabbits.cluster.Address(0)
+	c.dials(func() string { return "mqtts://" + rabbits.cluster.Address(1+(c.ids+1)%2) })
 }
 
 // run starts a link, which ends with the test or by stop. It leads where lead
@@ -144,7 +209,7 @@ func (c *cloud) run(s link.Store, lead bool, change func(*link.Config)) (l *link
 
 func (c *cloud) until(what string, holds func() bool) {
 	c.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			c.Fatalf("waited in vain: %s", what)
 		}
@@ -209,7 +274,7 @@ func (a *agent) connect(p wire.Presence) error {
 	a.must(err)
 	a.lost = make(chan struct{})
 	lost := sync.OnceFunc(func() { close(a.lost) })
-	o := mqtt.NewClientOptions().AddBroker(a.url).SetClientID(a.id).SetUsername(a.id).SetProtocolVersion(4).SetAutoReconnect(false).
+	o := mqtt.NewClientOptions().AddBroker(a.url).SetClientID(a.id).SetProtocolVersion(4).SetAutoReconnect(false).
 		SetTLSConfig(&tls.Config{RootCAs: a.own.Pool(), ServerName: "127.0.0.1", Certificates: []tls.Certificate{a.pair}}).
 		SetBinaryWill(wire.Topic(a.id, wire.TopicPresence), will, 1, true).
 		SetConnectionLostHandler(func(mqtt.Client, error) { lost() }).

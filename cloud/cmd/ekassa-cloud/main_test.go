@@ -225,7 +225,7 @@ func (a *pi) connect(session int64) (mqtt.Client, <-chan struct{}, error) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(a.given.Authority))
 	lost := make(chan struct{})
-	o := mqtt.NewClientOptions().AddBroker(a.given.Broker).SetClientID(a.given.Agent).SetUsername(a.given.Agent).SetProtocolVersion(4).SetAutoReconnect(false).
+	o := mqtt.NewClientOptions().AddBroker(a.given.Broker).SetClientID(a.given.Agent).SetProtocolVersion(4).SetAutoReconnect(false).
 		SetConnectTimeout(5 * time.Second).SetWriteTimeout(5 * time.Second).
 		SetConnectionLostHandler(func(mqtt.Client, error) { close(lost) }).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { a.take(m) })

@@ -24,6 +24,7 @@ import (
 	"ekassa/agent/discovery"
 	"ekassa/agent/dispatch"
 	"ekassa/agent/journal"
+	"ekassa/agent/machine"
 	"ekassa/agent/page"
 	"ekassa/agent/people"
 	"ekassa/agent/register"
@@ -119,7 +120,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(newCollector(desk, j), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.MustRegister(newCollector(desk, j), newCareCollector(machine.Here), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	tills := till.New(till.Config{
 		Journal: receipts, Desk: desk, Tokens: token.Open(cfg.DataDir),
 		Settings: shop.Settings, People: staff{people.Open(cfg.DataDir)}, Page: page.Handler(),

@@ -18,6 +18,7 @@ import (
 	"ekassa/agent/credential"
 	"ekassa/agent/dispatch"
 	"ekassa/agent/journal"
+	"ekassa/agent/machine"
 	"ekassa/agent/register"
 	"ekassa/agent/uplink"
 	"ekassa/cloud/wire"
@@ -54,7 +55,7 @@ func (o *office) run(ctx context.Context, c config.Cloud, opt Options, metrics p
 	restart, pace := make(chan struct{}), opt.Cloud
 	if pace == (uplink.Pace{}) {
 		pace = uplink.DefaultPace
-		if uptime() < soon { // a whole district has its current back
+		if machine.Uptime() < soon { // a whole district has its current back
 			pace.First = time.Minute
 		}
 	}
@@ -85,7 +86,8 @@ func (o *office) run(ctx context.Context, c config.Cloud, opt Options, metrics p
 // health says how the agent is.
 func (o *office) health() wire.Health {
 	now := crash.Now()
-	h := wire.Health{Registers: []wire.RegisterHealth{}, Temperature: temperature(sys), UnderVoltage: underVoltage(sys), ClockSynced: clockSynced(timesync)}
+	h := wire.Health{Registers: []wire.RegisterHealth{}}
+	tellMachine(&h, machine.Here.Look(), machine.Uptime())
 	for _, s := range o.desk.Registers("") {
 		r := wire.RegisterHealth{
 			ID: s.ID, Terminal: s.Terminal, Driver: s.Driver, Mode: s.Mode, Link: string(s.Link), Problem: s.Problem.Code,

@@ -63,6 +63,7 @@ var mayImport = map[string][]string{
 	"agent/dispatch":  {"agent/crash", "agent/receipt", "agent/register"},
 	"agent/crash":     {}, // does nothing in what is shipped
 	"agent/discovery": {},
+	"agent/machine":   {},
 	"agent/texts":     {"agent/receipt", "agent/register"}, // it words their codes
 	"agent/token":     {"agent/durable"},
 	"agent/people":    {"agent/durable"},
@@ -92,7 +93,7 @@ var mayImport = map[string][]string{
 	"cloud/cmd/ekassa-cloud": {"cloud", "cloud/config", "cloud/fleet"},
 	// One page sees them all.
 	"agent": {
-		"agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/page", "agent/people", "agent/receipt", "agent/register",
+		"agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/machine", "agent/page", "agent/people", "agent/receipt", "agent/register",
 		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/till", "agent/token", "agent/uplink", "cloud/wire",
 	},
 	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/people", "agent/texts", "agent/token", "cloud/wire", "systemd"},

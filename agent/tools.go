@@ -14,6 +14,7 @@ import (
 	"ekassa/agent/config"
 	"ekassa/agent/discovery"
 	"ekassa/agent/journal"
+	"ekassa/agent/machine"
 	"ekassa/agent/register"
 	"ekassa/agent/token"
 	"ekassa/cloud/wire"
@@ -105,6 +106,8 @@ type Finding struct {
 	OK    bool   `json:"ok"`
 	Found string `json:"found"`
 	Do    string `json:"do,omitempty"` // the cure, where it is not OK
+	// Warning: receipts go on meanwhile.
+	Warning bool `json:"warning,omitempty"`
 }
 
 // Doctor looks at every precondition of a working agent. It changes nothing,
@@ -142,6 +145,10 @@ func Doctor(ctx context.Context, cfg config.Config) []Finding {
 		}
 	}
 	note("clock", clock(time.Now()), time.Now().Format(time.RFC3339), "set the clock; the agent works meanwhile, the fiscal time is the register's")
+	machineFindings(machine.Here.Look(), machine.Uptime(), cfg.DataDir, func(check string, err error, found, do string) {
+		note(check, err, found, do)
+		list[len(list)-1].Warning = err != nil
+	})
 	tokens, err := token.Open(cfg.DataDir).List()
 	for _, t := range cfg.Settings.Terminals {
 		has := slices.ContainsFunc(tokens, func(x token.Token) bool { return x.Terminal == t.ID })

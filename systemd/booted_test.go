@@ -12,9 +12,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // The life of the package in a system that really boots (systemd-nspawn, on a
@@ -23,10 +26,7 @@ import (
 func TestPackage_LivesInABootedSystem(t *testing.T) {
 	root := system(t)
 	old, new := packages(t)
-	put := func(name, from string) {
-		t.Helper()
-		output(t, "install", "-m", "755", from, filepath.Join(root, "root", name))
-	}
+	put := func(name, from string) { put(t, root, name, from) }
 	put("old.deb", filepath.Join(old, "ekassa-agent_1.0.0_amd64.deb"))
 	put("new.deb", filepath.Join(new, "ekassa-agent_1.1.0_amd64.deb"))
 	put("ekassa-sim", filepath.Join(old, "linux-amd64", "ekassa-sim"))
@@ -41,13 +41,24 @@ func TestPackage_LivesInABootedSystem(t *testing.T) {
 	boot(t, root, "second.sh").until(t, "ALL DONE")
 }
 
-// system is a fresh copy of a minimal Debian. The first is made once per machine.
-func system(t *testing.T) string {
+// put copies a file into the home of a system's root.
+func put(t *testing.T, root, name, from string) {
 	t.Helper()
-	cache, err := filepath.Abs("../.cache")
-	if err != nil {
+	output(t, "install", "-m", "755", from, filepath.Join(root, "root", name))
+}
+
+// base is a minimal Debian. It is made once per machine; whoever comes meanwhile
+// waits.
+func base(t *testing.T, cache string) string {
+	t.Helper()
+	if err := os.MkdirAll(cache, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	lock := flock.New(filepath.Join(cache, "bookworm.lock"))
+	if err := lock.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
 	base := filepath.Join(cache, "bookworm")
 	if _, err := os.Stat(base); errors.Is(err, fs.ErrNotExist) {
 		making := base + ".making"
@@ -59,6 +70,16 @@ func system(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	return base
+}
+
+// system is a fresh copy of a minimal Debian that runs its steps when it boots.
+func system(t *testing.T) string {
+	t.Helper()
+	cache, err := filepath.Abs("../.cache")
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir, err := os.MkdirTemp(cache, "booted-") // not below /tmp, which may be memory
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +90,7 @@ func system(t *testing.T) string {
 		}
 	})
 	root := filepath.Join(dir, "root")
-	output(t, "cp", "-a", "--reflink=auto", base, root)
+	output(t, "cp", "-a", "--reflink=auto", base(t, cache), root)
 	if err := os.WriteFile(filepath.Join(root, "etc/systemd/system/steps.service"), []byte(`[Unit]
 After=basic.target
 
@@ -90,21 +111,44 @@ WantedBy=multi-user.target
 	return root
 }
 
-// packages builds two versions of the package as they are shipped.
+// packages gives the folders of two versions of the packages as they are shipped,
+// built once for all tests.
 func packages(t *testing.T) (old, new string) {
 	t.Helper()
-	dir := t.TempDir()
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "1.0.0"), filepath.Join(dir, "1.1.0")
+}
+
+// packagesDir is there while tests run.
+var packagesDir string
+
+var built = sync.OnceValues(func() (string, error) {
 	for _, version := range []string{"1.0.0", "1.1.0"} {
-		out := filepath.Join(dir, version)
-		for _, c := range [][]string{{"../scripts/build", "--only", "linux-amd64", "--out", out}, {"../scripts/package", "--only", "amd64", "--from", out}} {
+		out := filepath.Join(packagesDir, version)
+		for _, c := range [][]string{{"../scripts/build", "--only", "linux-amd64", "--out", out}, {"../scripts/package", "--only", "amd64", "--program", "ekassa-agent", "--program", "ekassa-sim", "--from", out}} {
 			cmd := exec.Command(c[0], c[1:]...)
 			cmd.Env = append(os.Environ(), "VERSION="+version)
 			if text, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("%v: %v\n%s", c, err, text)
+				return "", fmt.Errorf("%v: %w\n%s", c, err, text)
 			}
 		}
 	}
-	return filepath.Join(dir, "1.0.0"), filepath.Join(dir, "1.1.0")
+	return packagesDir, nil
+})
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		var err error
+		if packagesDir, err = os.MkdirTemp("", "ekassa-packages-"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(packagesDir)
+		return m.Run()
+	}())
 }
 
 // booted is a system that runs its steps.

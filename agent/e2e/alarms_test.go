@@ -73,6 +73,9 @@ func TestAlarms_AskForWhatThereIsAndAreExplained(t *testing.T) {
 	}
 	for _, x := range expressions {
 		for _, name := range regexp.MustCompile(`\b(ekassa|process)_[a-z_]+`).FindAllString(x, -1) {
+			if strings.HasPrefix(name, "ekassa_machine_") {
+				continue // what no Pi is here to tell: TestCare_TellsWhatAlarmsAskFor
+			}
 			if !strings.Contains(has, "\n"+name+"{") && !strings.Contains(has, "\n"+name+" ") {
 				t.Errorf("%s asks for %s, which the agent does not have", x, name)
 			}

@@ -93,6 +93,31 @@ var (
 			}
 			return band(*h.Temperature >= 80, *h.Temperature < 75), fmt.Sprintf("%.0f °C", *h.Temperature)
 		})},
+		{"card_failing", ofHealth(func(h wire.Health) (Verdict, string) {
+			used, errors := h.CardUsed != nil && *h.CardUsed >= 80, h.DiskErrors != nil && *h.DiskErrors > 0
+			switch {
+			case errors:
+				return Holds, fmt.Sprintf("%d errors in the file system", *h.DiskErrors)
+			case used:
+				return Holds, fmt.Sprintf("up to %d %% of the card's life are used", *h.CardUsed)
+			case h.CardUsed == nil && h.DiskErrors == nil:
+				return Unclear, ""
+			}
+			return Over, ""
+		})},
+		{"card_written", ofHealth(func(h wire.Health) (Verdict, string) {
+			if h.WrittenDay == nil {
+				return Unclear, ""
+			}
+			const gb = 1_000_000_000
+			return band(*h.WrittenDay >= 5*gb, *h.WrittenDay < 4*gb), fmt.Sprintf("%.1f GB a day", float64(*h.WrittenDay)/gb)
+		})},
+		{"wifi_weak", ofHealth(func(h wire.Health) (Verdict, string) {
+			if h.WiFi == nil {
+				return Unclear, ""
+			}
+			return band(*h.WiFi <= -80, *h.WiFi > -75), fmt.Sprintf("%d dBm", *h.WiFi)
+		})},
 	}
 	// passed is how long ago it was told.
 	ofRegister = []struct {

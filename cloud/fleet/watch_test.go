@@ -15,11 +15,12 @@ func TestWatch_RaisesAndEnds(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	days := func(n int) *int { return &n }
 	yes, no, hot := true, false, 85.0
+	bytes := func(n int64) *int64 { return &n }
 	good := func() fleet.Agent {
 		return fleet.Agent{
 			ID: "a", EnrolledAt: now.Add(-1000 * time.Hour), Online: true, Since: now.Add(-time.Hour), Desired: 3, HealthAt: now.Add(-time.Minute),
 			Reported: wire.Reported{Rev: 3, Judged: 3, State: wire.StateApplied},
-			Health: &wire.Health{DiskFree: 8e9, CertDays: days(300), ClockSynced: &yes, UnderVoltage: &no, Registers: []wire.RegisterHealth{
+			Health: &wire.Health{DiskFree: 8e9, CertDays: days(300), ClockSynced: &yes, UnderVoltage: &no, CardUsed: days(10), DiskErrors: bytes(0), WrittenDay: bytes(4e8), WiFi: days(-60), Registers: []wire.RegisterHealth{
 				{ID: "k", Mode: "active", Link: "ready", ShiftOpen: true, ShiftAge: 3600, LastOnline: now.Add(-time.Hour), CertDays: days(100), SeenAt: now.Add(-time.Minute)},
 				{ID: "spare", Mode: "offline", Link: "offline"},
 			}},
@@ -44,6 +45,10 @@ func TestWatch_RaisesAndEnds(t *testing.T) {
 		"disk":                {func(a *fleet.Agent, _ *wire.RegisterHealth) { a.Health.DiskFree = 1e8 }, "disk_short"},
 		"power":               {func(a *fleet.Agent, _ *wire.RegisterHealth) { a.Health.UnderVoltage = &yes }, "under_voltage"},
 		"hot":                 {func(a *fleet.Agent, _ *wire.RegisterHealth) { a.Health.Temperature = &hot }, "too_hot"},
+		"card used":           {func(a *fleet.Agent, _ *wire.RegisterHealth) { a.Health.CardUsed = days(80) }, "card_failing"},
+		"card lies":           {func(a *fleet.Agent, _ *wire.RegisterHealth) { a.Health.DiskErrors = bytes(1) }, "card_failing"},
+		"card written":        {func(a *fleet.Agent, _ *wire.RegisterHealth) { a.Health.WrittenDay = bytes(5e9) }, "card_written"},
+		"radio":               {func(a *fleet.Agent, _ *wire.RegisterHealth) { a.Health.WiFi = days(-81) }, "wifi_weak"},
 		"away":                {func(_ *fleet.Agent, k *wire.RegisterHealth) { k.Link, k.SeenAt = "down", now.Add(-time.Hour) }, "k/register_away"},
 		"never seen":          {func(_ *fleet.Agent, k *wire.RegisterHealth) { k.Link, k.SeenAt = "not_found", time.Time{} }, "k/register_away"},
 		"away for a moment":   {func(_ *fleet.Agent, k *wire.RegisterHealth) { k.Link = "down" }, ""},

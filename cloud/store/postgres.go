@@ -18,8 +18,8 @@ import (
 
 // Advisory locks of ours, in the database's own space of them.
 const (
-	lockMigrate = 0x656b6173_01
-	lockLead    = 0x656b6173_02
+	lockMigrate int64 = 0x656b6173_01
+	lockLead    int64 = 0x656b6173_02
 )
 
 // connections that one process holds open at most, beside the leader's.
@@ -131,7 +131,7 @@ func holdAdvisory(ctx context.Context, config *pgx.ConnConfig) (_ held, err erro
 	}
 	for {
 		var ok bool
-		if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(lockLead)).Scan(&ok); err != nil || ok {
+		if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, lockLead).Scan(&ok); err != nil || ok {
 			return l, err
 		}
 		select {

@@ -211,6 +211,11 @@ type Health struct {
 	UnderVoltage  *bool            `json:"under_voltage,omitempty"`
 	ClockSynced   *bool            `json:"clock_synced,omitempty"`
 	CertDays      *int             `json:"certificate_days,omitempty"` // left of the agent's own
+	CardUsed      *int             `json:"card_used_percent,omitempty"`
+	DiskErrors    *int64           `json:"disk_errors,omitempty"`           // found by the file systems, ever
+	WrittenDay    *int64           `json:"written_bytes_per_day,omitempty"` // to all disks, as since the machine started
+	Swap          *int64           `json:"swap_bytes,omitempty"`            // on a disk
+	WiFi          *int             `json:"wifi_signal_dbm,omitempty"`
 }
 
 // RegisterHealth is how one register is.

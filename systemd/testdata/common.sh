@@ -8,7 +8,7 @@ api=http://127.0.0.1:8787
 die() {
 	echo "FAILED: $*"
 	systemctl --no-pager list-jobs
-	systemctl --no-pager --full status ekassa-agent sim
+	systemctl --no-pager --full status ekassa-agent sim ekassa-sim
 	curl -sS --max-time 5 "$api/readyz"
 	uptime
 	df -h /

@@ -11,6 +11,13 @@ exposure=$(systemd-analyze security ekassa-agent.service --no-pager | sed -n 's/
 awk -v e="$exposure" 'BEGIN { exit !(e != "" && e <= 2.0) }' || die "exposure $exposure"
 ok "exposure $exposure"
 
+curl -fsS "$api/metrics" >/root/metrics || die "no metrics"
+for figure in ekassa_written_bytes_total ekassa_machine_disk_written_bytes_total; do
+	grep -q "^$figure [0-9]" /root/metrics || die "the unit hides what $figure is read from"
+done
+systemd-analyze cat-config systemd/journald.conf | grep -q '^SystemMaxUse=100M' || die "the system's journal has no bounds"
+ok the machine is seen from within the unit, and logs are bounded
+
 cp /root/sim.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now sim
 cp /root/agent.yaml $config
 systemctl restart ekassa-agent || die "does not start with a register"

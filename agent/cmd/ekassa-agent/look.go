@@ -144,11 +144,13 @@ func doctor() *cobra.Command {
 		list := agent.Doctor(cmd.Context(), cfg)
 		failed := false
 		for _, f := range list {
-			failed = failed || !f.OK
+			failed = failed || !f.OK && !f.Warning
 			switch {
 			case asJSON:
 			case f.OK:
 				fmt.Fprintf(cmd.OutOrStdout(), "✓ %s: %s\n", f.Check, f.Found)
+			case f.Warning:
+				fmt.Fprintf(cmd.OutOrStdout(), "! %s: %s\n    do: %s\n", f.Check, f.Found, f.Do)
 			default:
 				fmt.Fprintf(cmd.OutOrStdout(), "✗ %s: %s\n    do: %s\n", f.Check, f.Found, f.Do)
 			}

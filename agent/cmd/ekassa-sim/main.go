@@ -22,6 +22,9 @@ import (
 	"ekassa/agent/register/simulator"
 )
 
+// version is stamped by the build.
+var version = "development"
+
 func main() {
 	log.SetOutput(io.Discard) // the mDNS library logs there that there is no IPv6
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -36,6 +39,7 @@ func main() {
 func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "ekassa-sim",
+		Version:       version,
 		Short:         "A simulated fiscal cash register, and a simulated till",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,

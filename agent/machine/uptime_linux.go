@@ -1,4 +1,4 @@
-package agent
+package machine
 
 import (
 	"time"
@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uptime is how long the machine runs; our unit hides /proc/uptime.
-func uptime() time.Duration {
+// Uptime is how long the machine runs.
+func Uptime() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
 		return 0

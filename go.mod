@@ -3,6 +3,7 @@ module ekassa
 go 1.26.0
 
 require (
+	codeberg.org/go-fonts/dejavu v0.4.0 // a free face with Azerbaijani and Russian letters, for slips
 	github.com/coreos/go-systemd/v22 v22.7.0 // tells systemd that we are ready and alive
 	github.com/eclipse/paho.mqtt.golang v1.5.1 // MQTT; the customer's choice
 	github.com/goccy/go-yaml v1.19.2 // agent.yaml: alive, strict, keeps numbers as text
@@ -11,6 +12,7 @@ require (
 	github.com/grandcat/zeroconf v1.0.0 // mDNS; the customer's choice
 	github.com/jackc/pgx/v5 v5.12.0 // PostgreSQL, alive and with arrays
 	github.com/kardianos/service v1.3.0 // install, start, stop on Linux and Windows; the customer's choice
+	github.com/makiuchi-d/gozxing v0.1.1 // tests: reads QR codes as a phone does
 	github.com/mattn/go-sqlite3 v1.14.53 // the journal; the customer's choice
 	github.com/miekg/dns v1.1.73 // newer than zeroconf asks for
 	github.com/mochi-mqtt/server/v2 v2.7.9 // a broker in the process
@@ -22,6 +24,7 @@ require (
 	github.com/spf13/cobra v1.10.2 // commands with help and examples
 	go.uber.org/goleak v1.3.0 // tests: no goroutine outlives its function
 	golang.org/x/crypto v0.58.0 // argon2id for the console's passwords
+	golang.org/x/image v0.47.0 // draws letters where no printer has them
 	golang.org/x/net v0.62.0 // newer than zeroconf asks for
 	golang.org/x/sync v0.24.0 // runs the parts and waits for all
 	golang.org/x/sys v0.49.0 // how much room a disk has on Windows
@@ -62,6 +65,7 @@ require (
 	github.com/rivo/uniseg v0.4.7 // indirect
 	github.com/rs/xid v1.4.0 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
+	golang.org/x/xerrors v0.0.0-20200804184101-5ec99f83aff1 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 )

@@ -28,6 +28,7 @@ import (
 	"ekassa/agent/page"
 	"ekassa/agent/people"
 	"ekassa/agent/register"
+	"ekassa/agent/slip"
 	"ekassa/agent/till"
 	"ekassa/agent/token"
 	"ekassa/agent/uplink"
@@ -44,6 +45,7 @@ type Options struct {
 	Look    Look              // how long discovery listens and rests; zero: discovery's own times
 	Ready   func(addr string) // called when tills are served
 
+	Slips slip.Pace   // zero: slip.DefaultPace
 	Cloud uplink.Pace // zero: uplink.DefaultPace
 
 	Watchdog Watchdog // fed while the program lives
@@ -110,6 +112,11 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	}
 	desk := dispatch.NewDesk(j, crash.Now, o.Log)
 	receipts := &receipts{Journal: j, desk: desk}
+	guests, err := openGuests(cfg, receipts, desk, o)
+	if err != nil {
+		return err
+	}
+	defer guests.close()
 	parts, ctx := errgroup.WithContext(ctx)
 	shop := &shop{
 		path: filepath.Join(cfg.DataDir, settingsFile), finder: finder, journal: j, desk: desk, tills: receipts, o: o,
@@ -120,14 +127,18 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	metrics := prometheus.NewRegistry()
+	guests.settings = shop.Settings
 	metrics.MustRegister(newCollector(desk, j), newCareCollector(machine.Here), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	tills := till.New(till.Config{
+	api := till.Config{
 		Journal: receipts, Desk: desk, Tokens: token.Open(cfg.DataDir),
 		Settings: shop.Settings, People: staff{people.Open(cfg.DataDir)}, Page: page.Handler(),
 		Hosts: cfg.Hosts, MetricsOnLAN: cfg.MetricsOnLAN, Metrics: metrics, Log: o.Log,
-	})
+	}
+	guests.join(&api, metrics)
+	tills := till.New(api)
 
 	parts.Go(func() error { return till.Serve(ctx, listener, tills, o.Log) })
+	guests.run(ctx, parts, o.Log)
 	for _, d := range doors {
 		h := d.handler(receipts, desk, shop.Settings, o.Log)
 		parts.Go(func() error { return till.Serve(ctx, d, h, o.Log) })

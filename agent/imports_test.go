@@ -70,6 +70,7 @@ var mayImport = map[string][]string{
 	"agent/page":      {"agent/texts"},
 	"agent/uplink":    {"agent/crash", "agent/receipt", "agent/register", "cloud/wire"},
 	"agent/durable":   {},
+	"agent/slip":      {"agent/durable", "agent/receipt", "agent/register", "agent/texts"},
 	"agent/till":      {"agent/crash", "agent/receipt", "agent/register", "agent/texts", "cloud/wire"},
 	// It knows its protocol's page only, as the simulator does.
 	"agent/frontdoor": {"agent/crash", "agent/receipt", "agent/register", "agent/texts"},
@@ -94,12 +95,13 @@ var mayImport = map[string][]string{
 	// One page sees them all.
 	"agent": {
 		"agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/machine", "agent/page", "agent/people", "agent/receipt", "agent/register",
-		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/till", "agent/token", "agent/uplink", "cloud/wire",
+		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/slip", "agent/till", "agent/token", "agent/uplink", "cloud/wire",
 	},
 	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/people", "agent/texts", "agent/token", "cloud/wire", "systemd"},
 	"systemd":                {}, // the units as text
 	"agent/till/replay":      {}, // a till in software knows the API only
-	"agent/cmd/ekassa-sim":   {"agent/register/simulator", "agent/till/replay"},
+	"agent/slip/printer":     {}, // a receipt printer in software knows ESC/POS only
+	"agent/cmd/ekassa-sim":   {"agent/register/simulator", "agent/slip/printer", "agent/till/replay"},
 }
 
 // testOnly packages help tests, may import anything, and are in no program.

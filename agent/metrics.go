@@ -6,6 +6,7 @@ import (
 	"ekassa/agent/dispatch"
 	"ekassa/agent/journal"
 	"ekassa/agent/register"
+	"ekassa/agent/slip"
 	"ekassa/agent/uplink"
 )
 
@@ -116,5 +117,39 @@ func (c *cloudCollector) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(c.connected, prometheus.GaugeValue, is)
 	if n, err := c.journal.Unacknowledged(); err == nil {
 		out <- prometheus.MustNewConstMetric(c.records, prometheus.GaugeValue, float64(n))
+	}
+}
+
+// slipCollector tells of the guests' slips.
+type slipCollector struct {
+	counter *slip.Counter
+
+	ready, slips *prometheus.Desc
+}
+
+func newSlipCollector(c *slip.Counter) prometheus.Collector {
+	return &slipCollector{
+		counter: c,
+		ready:   prometheus.NewDesc("ekassa_slip_printer_ready", "1 unless the receipt printer failed when it was last used.", nil, nil),
+		slips:   prometheus.NewDesc("ekassa_slips_total", "Slips for guests: printed, failed half-way, or missed since the printer was away.", []string{"outcome"}, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *slipCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- c.ready
+	out <- c.slips
+}
+
+// Collect implements prometheus.Collector.
+func (c *slipCollector) Collect(out chan<- prometheus.Metric) {
+	s := c.counter.State()
+	ready := 1.0
+	if s.Problem != "" {
+		ready = 0
+	}
+	out <- prometheus.MustNewConstMetric(c.ready, prometheus.GaugeValue, ready)
+	for outcome, n := range map[string]int64{"printed": s.Printed, "failed": s.Failed, "missed": s.Missed} {
+		out <- prometheus.MustNewConstMetric(c.slips, prometheus.CounterValue, float64(n), outcome)
 	}
 }

@@ -16,6 +16,8 @@ import (
 type receipts struct {
 	*journal.Journal
 	desk *dispatch.Desk
+	// isNew hears of what was not here before, once it is on the disk; it must not wait. nil: nobody.
+	isNew func(receipt.Stored)
 }
 
 // bind gives what waits to the register that the settings name for its till.
@@ -47,6 +49,9 @@ func (r *receipts) bind(s wire.Settings, log *slog.Logger) error {
 // Accept implements till.Journal.
 func (r *receipts) Accept(terminal, name string, x receipt.Receipt, f receipt.Fingerprint) (receipt.Stored, bool, error) {
 	s, isNew, err := r.Journal.Accept(terminal, name, x, f)
+	if isNew && err == nil && r.isNew != nil {
+		r.isNew(s)
+	}
 	return r.explain(s), isNew, err
 }
 

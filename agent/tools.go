@@ -167,6 +167,7 @@ func Doctor(ctx context.Context, cfg config.Config) []Finding {
 				"", "bind one in the settings: the till signs with its Merchant ID")
 		}
 	}
+	slipFindings(ctx, cfg, note)
 	cloudFindings(cfg, note)
 	if len(cfg.Settings.Registers) == 0 {
 		note("registers", errors.New("the settings have none"), "", "add one, see ekassa-agent discover")

@@ -12,6 +12,7 @@
 //	discovery: {interfaces: [eth0], sweep: [192.168.1.0/24]}
 //	front_doors:
 //	  - {protocol: azsmart, listen: "0.0.0.0:8008", terminal: till-1}
+//	slip: {printer: "192.168.1.50:9100"}   # where guests get a slip while the register is away; see Slip
 //	settings: {...}                   # see package wire; used until the cloud has pushed some
 package config
 
@@ -57,6 +58,8 @@ type Config struct {
 	// such a till is given the agent's address instead of its register's, and
 	// signs as before. Default none. See package frontdoor.
 	FrontDoors []FrontDoor
+	// Slip is nil where there is no receipt printer for guests' slips.
+	Slip *Slip
 	// Settings are used until the cloud has pushed some. Without a settings
 	// key they are wire.DefaultSettings: no registers yet.
 	Settings wire.Settings
@@ -93,6 +96,25 @@ type FrontDoor struct {
 	Listen string
 	// Terminal is the id of the till that calls here.
 	Terminal string
+}
+
+// Slip is a receipt printer in the shop's network (ESC/POS over TCP), and the way
+// of a guest's phone to the page that the slip's QR code leads to. It is about
+// this network, so it is written here and never pushed by the cloud.
+type Slip struct {
+	// Printer is IP:port; most listen on port 9100.
+	Printer string
+	// Paper is its width in millimetres, 80 or 58. Default 80.
+	Paper int
+	// Shop is the name that guests know. Default: what the register says.
+	Shop string
+	// Link is the address at which phones reach this agent, http or https, host and
+	// perhaps port, without a path. Default "": the name that the agent announces,
+	// or an address that it listens on.
+	Link string
+	// Listen serves the guests' page, and nothing else, at one more IP:port, so that
+	// the till's API need not be in reach of the guests. Default "".
+	Listen string
 }
 
 // LogValue keeps secrets out of logs, whatever the handler.

@@ -30,6 +30,7 @@ cloud:
 discovery: {interfaces: [eth0, wlan0], sweep: [192.168.1.7/24, 10.0.0.0/22]}
 front_doors:
   - {protocol: azsmart, listen: "0.0.0.0:8008", terminal: till-1}
+slip: {printer: "192.168.1.50:9100", paper: 58, shop: "Nizami 10", link: "HTTP://Ekassa.local/", listen: "0.0.0.0:8080"}
 settings:
   module: {enabled: true, show_on_terminal: true, auto_send: false}
   tax: {name: ƏDV, rate: 18.00}
@@ -74,6 +75,7 @@ func TestParse_Full(t *testing.T) {
 			Sweep:      []netip.Prefix{netip.MustParsePrefix("192.168.1.0/24"), netip.MustParsePrefix("10.0.0.0/22")},
 		},
 		FrontDoors: []config.FrontDoor{{Protocol: "azsmart", Listen: "0.0.0.0:8008", Terminal: "till-1"}},
+		Slip:       &config.Slip{Printer: "192.168.1.50:9100", Paper: 58, Shop: "Nizami 10", Link: "http://ekassa.local", Listen: "0.0.0.0:8080"},
 		Settings:   s,
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -119,11 +121,11 @@ func TestParse_NamesEveryFault(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"nothing", "", "is empty; write at least data_dir"},
 		{"comments", "# later\n", "is empty; write at least data_dir"},
-		{"text", "hello\n", "line 1: found text; write keys and values: data_dir, listen, hosts, metrics_on_lan, cloud, discovery, front_doors, settings"},
+		{"text", "hello\n", "line 1: found text; write keys and values: data_dir, listen, hosts, metrics_on_lan, cloud, discovery, front_doors, slip, settings"},
 		{"two documents", "listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2\n", "has more than one yaml document; keep one"},
 		{"broken", "listen: \"127\n", "line 1: is not yaml: could not find end character of double-quoted text; mend the line or the one before"},
 		{"unknown", "listen: 127.0.0.1:1\nlistne: x\ncloud: {broker: 'mqtts://h', agent_id: a, ca: f}\n",
-			"line 2: listne: unknown key; known here are data_dir, listen, hosts, metrics_on_lan, cloud, discovery, front_doors, settings; " +
+			"line 2: listne: unknown key; known here are data_dir, listen, hosts, metrics_on_lan, cloud, discovery, front_doors, slip, settings; " +
 				"line 3: cloud.ca: unknown key; known here are broker, agent_id"},
 		{"twice", "listen: 127.0.0.1:1\ndata_dir: /x\nlisten: 127.0.0.1:2\n", "line 3: listen: is written twice, first in line 1; keep one of the two"},
 		{"no value", "listen:\ncloud: ~\n", "line 1: listen: has no value; write one, or leave the line out; line 2: cloud: has no value; write one, or leave the line out"},
@@ -153,6 +155,17 @@ func TestParse_NamesEveryFault(t *testing.T) {
 				`line 3: front_doors[1].protocol: is missing; write one of azsmart, omnitech, caspos; line 3: front_doors[1].terminal: is missing; write the till's id; ` +
 				`line 4: front_doors[2]: found text; write keys and values: protocol, listen, terminal`},
 		{"one port twice", "front_doors:\n  - {protocol: azsmart, listen: '0.0.0.0:8787', terminal: a}\n", `line 2: front_doors[0].listen: "0.0.0.0:8787" is taken by listen; write another port`},
+		{"slip", "slip:\n  printer: 192.168.1.50\n  paper: 70\n  link: http://a.lan/r\n  listen: 8080\n  port: 9100\n",
+			`line 2: slip.printer: "192.168.1.50" is no IP:port in the shop's own network; write for example 192.168.1.50:9100, the port too; ` +
+				`line 3: slip.paper: "70" is no width; write 80 or 58, in millimetres; ` +
+				`line 4: slip.link: "http://a.lan/r" has more than a host and a port; write for example http://ekassa.local or http://192.168.1.5:8787; ` +
+				`line 5: slip.listen: "8080" is no IP:port; write for example 127.0.0.1:8787, or 0.0.0.0:8787 for the whole network; ` +
+				`line 6: slip.port: unknown key; known here are printer, paper, shop, link, listen`},
+		{"slip to anywhere", "slip: {printer: '8.8.8.8:9100', listen: '0.0.0.0:8787', link: 'ekassa.local'}",
+			`line 1: slip.printer: "8.8.8.8:9100" is no IP:port in the shop's own network; write for example 192.168.1.50:9100, the port too; ` +
+				`line 1: slip.link: "ekassa.local" begins neither with http:// nor with https://; write for example http://ekassa.local or http://192.168.1.5:8787; ` +
+				`line 1: slip.listen: "0.0.0.0:8787" is taken by listen; write another port`},
+		{"slip without a printer", "slip: {}", `line 1: slip.printer: is missing; write IP:port of the receipt printer, for example 192.168.1.50:9100`},
 		{"settings", "settings:\n  language: tr\n  tax: {type: vat18, rate: 18}\n  module: {enabled: yes}\n  registers:\n    - id: a\n      driver: caspos\n      address: 192.168.1.1\n",
 			`line 2: settings.language: found "tr"; write one of az, ru, en; line 3: settings.tax.rate: stands beside type; write either type, or name and rate; ` +
 				`line 4: settings.module.enabled: found text; write true or false; ` +

@@ -23,7 +23,7 @@ func Parse(data []byte) (Config, error) {
 		return Config{}, t.err()
 	}
 	c := Config{DataDir: DefaultDataDir, Listen: DefaultListen, Settings: wire.DefaultSettings()}
-	f := t.fields(root, "", "data_dir", "listen", "hosts", "metrics_on_lan", "cloud", "discovery", "front_doors", "settings")
+	f := t.fields(root, "", "data_dir", "listen", "hosts", "metrics_on_lan", "cloud", "discovery", "front_doors", "slip", "settings")
 	if n, ok := f["data_dir"]; ok {
 		if c.DataDir = t.text(n, "data_dir"); c.DataDir == "" || strings.ContainsRune(c.DataDir, 0) {
 			t.refuse(n, "data_dir", "is no path; write the folder for the journal")
@@ -46,6 +46,9 @@ func Parse(data []byte) (Config, error) {
 	}
 	if n, ok := f["front_doors"]; ok {
 		c.FrontDoors = t.frontDoors(n)
+	}
+	if n, ok := f["slip"]; ok {
+		c.Slip = t.slip(n)
 	}
 	settings, given := f["settings"]
 	if given {
@@ -300,6 +303,9 @@ func (t *tree) clashes(c Config) {
 	all := []listener{{"listen", c.Listen}}
 	for i, d := range c.FrontDoors {
 		all = append(all, listener{"front_doors[" + strconv.Itoa(i) + "].listen", d.Listen})
+	}
+	if c.Slip != nil && c.Slip.Listen != "" {
+		all = append(all, listener{"slip.listen", c.Slip.Listen})
 	}
 	for i, b := range all {
 		for _, a := range all[:i] {

@@ -19,7 +19,7 @@ func TestAlarms_AskForWhatThereIsAndAreExplained(t *testing.T) {
 	t.Parallel()
 	sim := register(t, simulator.Config{})
 	f := newFleet(t)
-	s := newShop(t, at(sim.Addr()))
+	s := slipShop(t, sim.Addr(), newPrinter(t, newHost()+":9100").Addr())
 	f.enroll(s)
 	s.serve(fast)
 	s.till().Post("/v1/receipts", sale("a"), wait).Want(http.StatusCreated)

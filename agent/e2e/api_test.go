@@ -38,6 +38,7 @@ func TestAPI(t *testing.T) {
 			"a till without a register":              apiUnbound,
 			"a full disk":                            apiFullDisk,
 			"people at the till":                     apiPeople,
+			"slips for guests":                       apiSlip,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -20,9 +20,11 @@ func TestPorts_AgentListensWhereItWasToldOnly(t *testing.T) {
 	s := newShop(t, at(sim.Addr()))
 	door := newHost() + ":8008"
 	s.config["front_doors"] = []any{object{"listen": door, "terminal": terminal, "protocol": "azsmart"}}
+	guests := newHost() + ":8080"
+	s.config["slip"] = object{"printer": newHost() + ":9100", "listen": guests}
 	s.write()
 	p := s.run()
-	want := []string{s.listen, door}
+	want := []string{s.listen, door, guests}
 	slices.Sort(want)
 	if got := listening(t, p.cmd.Process.Pid); !slices.Equal(got, want) {
 		t.Errorf("listens on %v, was told %v", got, want)

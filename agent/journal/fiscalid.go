@@ -1,6 +1,10 @@
 package journal
 
-import "ekassa/agent/receipt"
+import (
+	"strconv"
+
+	"ekassa/agent/receipt"
+)
 
 // The index document_once begins with the serial: it is asked once for each of
 // the few registers that there ever were, which document_shift lists without
@@ -17,5 +21,19 @@ func (j *Journal) ByFiscalID(terminal, fiscalID string) (s receipt.Stored, err e
 		s, err = load(q, byFiscalID, terminal, fiscalID)
 		return err
 	})
+	return s, err
+}
+
+// ByKey gives the receipt that registers know by this key, of whatever terminal,
+// or receipt.ErrNotFound. A key of another journal is never a receipt of this
+// one, though numbers begin anew there.
+func (j *Journal) ByKey(key int64) (s receipt.Stored, err error) {
+	err = j.readTx(func(q queryer) error {
+		s, err = load(q, bySeq, key%perTag)
+		return err
+	})
+	if err == nil && s.Key != strconv.FormatInt(key, 10) {
+		return receipt.Stored{}, receipt.ErrNotFound
+	}
 	return s, err
 }

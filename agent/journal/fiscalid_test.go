@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,6 +20,24 @@ func TestByFiscalID_FindsTheTerminalsOwn(t *testing.T) {
 	for _, x := range [][2]string{{"till-9", want.Document.FiscalID}, {want.Terminal, "nobody"}, {want.Terminal, ""}} {
 		if s, err := j.ByFiscalID(x[0], x[1]); !errors.Is(err, receipt.ErrNotFound) {
 			t.Errorf("%q: found %q, %v", x, s.ID, err)
+		}
+	}
+}
+
+func TestByKey_FindsWhatThisJournalKnowsByIt(t *testing.T) {
+	j := fresh(t)
+	to(t, j, "a-1", receipt.Fiscal)
+	want := to(t, j, "a-2", receipt.Waiting)
+	key, err := strconv.ParseInt(want.Key, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := j.ByKey(key); err != nil || got.ID != "a-2" {
+		t.Errorf("found %q, %v", got.ID, err)
+	}
+	for _, other := range []int64{key + 1, key + perTag, key - perTag, want.Seq, 0, -key} { // of another journal, or none
+		if s, err := j.ByKey(other); !errors.Is(err, receipt.ErrNotFound) {
+			t.Errorf("%d: found %q, %v", other, s.ID, err)
 		}
 	}
 }

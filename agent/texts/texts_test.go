@@ -58,6 +58,7 @@ func TestEveryCodeOfTheProgramHasASentence(t *testing.T) {
 		{"causes", "../register", "Cause", "", []string{"cause.*"}, 13},
 		{"proofs", "../register", "Proof", "", []string{"proof.*"}, 6},
 		{"links", "../register", "Link", "", []string{"link.*"}, 7},
+		{"a slip printer's problems", "../slip", "Problem", "", []string{"printer.*"}, 5},
 		{"problems", "../till", "problemCode", "", []string{"problem.*", "problem.*.detail"}, 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -20,6 +20,7 @@ type detailsBody struct {
 	Taxes    []taxBody        `json:"taxes"`
 	Parent   *receipt.Parent  `json:"parent,omitempty"`
 	Tries    []register.Try   `json:"tries"`
+	Page     string           `json:"page,omitempty"` // the guest's, where there is a way to it
 }
 
 type taxBody struct {
@@ -46,6 +47,9 @@ func (a *api) details(key func(*request) (string, error)) handler {
 		b := detailsBody{
 			Receipt: r.receipt(s), Items: append([]receipt.Item{}, s.Items...), Payments: s.Payments,
 			Taxes: []taxBody{}, Parent: s.Parent, Tries: []register.Try{},
+		}
+		if a.Slips != nil && !s.Kind.IsCash() {
+			b.Page = a.Slips.Link(s)
 		}
 		for _, x := range s.TaxSums() {
 			name := x.Tax.Name

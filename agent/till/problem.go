@@ -46,6 +46,9 @@ const (
 	problemPageOff problemCode = "page_off"
 	problemNoQR    problemCode = "no_qr"
 
+	problemNoPrinter problemCode = "no_printer"
+	problemPrinter   problemCode = "printer"
+
 	problemRegisterState       problemCode = "register_state"
 	problemRegisterUnavailable problemCode = "register_unavailable"
 	problemRegisterFailed      problemCode = "register_failed"
@@ -81,6 +84,9 @@ var problemStatus = map[problemCode]int{
 	problemPageOff: http.StatusForbidden,
 	problemNoQR:    http.StatusNotFound,
 
+	problemNoPrinter: http.StatusConflict,
+	problemPrinter:   http.StatusServiceUnavailable,
+
 	problemRegisterState:       http.StatusConflict,
 	problemRegisterUnavailable: http.StatusServiceUnavailable,
 	problemRegisterFailed:      http.StatusBadGateway,
@@ -97,11 +103,12 @@ type problem struct {
 	args  texts.Args     // of the detail
 	found receipt.Faults // instead of that one error
 
-	fault  *register.Fault // what a register said
-	states []receipt.State // that would allow it: problemMove
-	state  receipt.State   // that does not
-	retry  time.Duration   // after which it may go better
-	err    error           // for the log
+	fault   *register.Fault // what a register said
+	printer string          // what is the matter with the receipt printer
+	states  []receipt.State // that would allow it: problemMove
+	state   receipt.State   // that does not
+	retry   time.Duration   // after which it may go better
+	err     error           // for the log
 }
 
 func (p *problem) Error() string {
@@ -118,6 +125,7 @@ func problemOf(err error) *problem {
 	var p *problem
 	var faults receipt.Faults
 	var fault *register.Fault
+	var printer *PrinterFault
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -125,6 +133,8 @@ func problemOf(err error) *problem {
 		return &problem{code: problemInvalid, found: faults, err: err}
 	case errors.As(err, &fault):
 		return registerProblem(fault)
+	case errors.As(err, &printer):
+		return printerProblem(printer)
 	case errors.Is(err, receipt.ErrConflict):
 		return &problem{code: problemConflict, field: "id", err: err}
 	case errors.Is(err, receipt.ErrTaken):
@@ -186,6 +196,9 @@ func (p *problem) body(lang string) problemBody {
 	args := p.args
 	if len(p.states) > 0 {
 		args = texts.Args{"state": texts.Label(lang, p.state), "detail": labels(lang, p.states)}
+	}
+	if p.printer != "" {
+		args = texts.Args{"detail": texts.Say(lang, "printer."+p.printer, nil)}
 	}
 	b.Detail = texts.Say(lang, key+".detail", args)
 	if p.fault != nil {

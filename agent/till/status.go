@@ -22,6 +22,7 @@ type statusBody struct {
 	Shift     *shiftBody     `json:"shift"`
 	Queue     queueBody      `json:"queue"`
 	Disk      diskBody       `json:"disk"`
+	Slip      *slipBody      `json:"slip"` // null: there is no printer for guests' slips
 	Message   reasonBody     `json:"message"`
 }
 
@@ -40,7 +41,7 @@ func (a *api) getStatus(w http.ResponseWriter, r *request) error {
 	}
 	b := statusBody{
 		Terminal: r.terminal, Time: crash.Now().In(r.zone), Module: r.settings.Module,
-		Registers: r.registers(all), Queue: r.queue(queue),
+		Registers: r.registers(all), Queue: r.queue(queue), Slip: a.slip(r),
 	}
 	var active *register.Status
 	if id, ok := a.Desk.Active(r.terminal); ok {

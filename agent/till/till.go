@@ -26,6 +26,11 @@ type Config struct {
 	People People
 	Page   http.Handler
 
+	// Slips prints guests' slips, which lead to a page that Guest serves at
+	// /r/{token}, without a token of a till. Both may be nil: then there is none.
+	Slips Slips
+	Guest http.Handler
+
 	// Metrics is what /metrics shows; the API's own are registered in it.
 	Metrics *prometheus.Registry
 	// MetricsOnLAN opens /metrics, /healthz and /readyz to other machines.
@@ -71,6 +76,9 @@ func New(c Config) http.Handler {
 	if c.Page != nil {
 		a.mux.Handle("GET /page/", c.Page)
 	}
+	if c.Guest != nil {
+		a.mux.Handle("GET /r/{token}", c.Guest)
+	}
 	a.mux.Handle("/", a.public(a.nowhere))
 	return a.outermost(a.guard(a.mux))
 }
@@ -94,6 +102,7 @@ func (a *api) routes() []route {
 		{Route{"POST", "/v1/receipts/{id}/fiscalise"}, a.till(a.act(receiptKey, a.fiscalise), managers)},
 		{Route{"POST", "/v1/receipts/{id}/resolve"}, a.till(a.act(receiptKey, a.resolve), managers)},
 		{Route{"POST", "/v1/receipts/{id}/reprint"}, a.till(a.act(receiptKey, a.reprint))},
+		{Route{"POST", "/v1/receipts/{id}/slip"}, a.till(a.act(receiptKey, a.printSlip))},
 		{Route{"GET", "/v1/receipts/{id}/details"}, a.till(a.details(receiptKey))},
 		{Route{"GET", "/v1/receipts/{id}/qr.svg"}, a.till(a.getQR)},
 		{Route{"GET", "/v1/cash"}, a.till(a.listCash)},

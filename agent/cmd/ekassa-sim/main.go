@@ -40,19 +40,19 @@ func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "ekassa-sim",
 		Version:       version,
-		Short:         "A simulated fiscal cash register, and a simulated till",
+		Short:         "A simulated fiscal cash register, till and receipt printer",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(*cobra.Command, []string) error {
-			return errors.New("simulate: nothing is named: use a register, as ekassa-sim azsmart, or ekassa-sim till, see --help")
+			return errors.New("simulate: nothing is named: use a register, as ekassa-sim azsmart, or ekassa-sim till or printer, see --help")
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	for _, p := range simulator.Protocols() {
 		root.AddCommand(register(p))
 	}
-	root.AddCommand(sell())
+	root.AddCommand(sell(), papers())
 	return root
 }
 

@@ -252,6 +252,7 @@ async function look() {
   const lines = [el('p', {}, s.message.text)];
   if (wait > 0) lines.push(el('p', { class: 'soft' }, t('page.offline', { lasting: lasting(q.oldest_seconds) })));
   if (s.shift?.open) lines.push(el('p', { class: 'soft' }, t('page.shift_since', { since: clock(s.shift.opened_at), lasting: lasting(s.shift.age_seconds) })));
+  if (s.slip?.problem) lines.push(el('p', { class: 'soft' }, s.slip.problem.text));
   const text = lines.map((l) => l.textContent).join('\n');
   if ($('now').dataset.text !== text) { // a screen reader hears it when it is another
     $('now').dataset.text = text;
@@ -398,6 +399,7 @@ function answers(r, of) {
   if (['waiting', 'refused'].includes(r.state) && manager()) buttons.push(asked('withdraw', '', 'withdraw', (why) => ({ why })));
   if (r.state === 'non_fiscal' && of === 'receipts' && manager()) buttons.push(button('fiscalise', 'main', act('fiscalise')));
   if (r.state === 'fiscal' && of === 'receipts') buttons.push(button('reprint', unprinted(r) ? 'main' : '', act('reprint')));
+  if (status?.slip && of === 'receipts' && ['waiting', 'sending', 'checking', 'refused', 'held'].includes(r.state)) buttons.push(button('slip', '', act('slip')));
   box.append(...buttons, said);
   return box;
 }

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
@@ -59,6 +60,7 @@ type Broker struct {
 	Config
 	listener net.Listener
 	server   *mochi.Server
+	turns    chan struct{} // those that may work on a handshake now
 
 	mu     sync.Mutex // guards the rest
 	live   map[string]*session
@@ -80,7 +82,7 @@ func Open(c Config) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the broker on %s: %w; stop the other program or choose another address", c.Listen, err)
 	}
-	b := &Broker{Config: c, listener: l, live: map[string]*session{}, open: map[*session]struct{}{}}
+	b := &Broker{Config: c, listener: l, turns: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), live: map[string]*session{}, open: map[*session]struct{}{}}
 	able := mochi.NewDefaultServerCapabilities()
 	able.MaximumPacketSize = wire.MaxMessage + 4096
 	able.MaximumClientWritesPending = pending
@@ -183,8 +185,9 @@ func (b *Broker) serve(conn net.Conn, establish listeners.EstablishFn) {
 		return
 	}
 	if b.TLS != nil {
-		secure := tls.Server(conn, b.TLS)
-		if err := secure.Handshake(); err != nil {
+		turn := &turn{Conn: conn, of: b.turns}
+		secure := tls.Server(turn, b.TLS)
+		if err := turn.handshake(secure); err != nil {
 			b.Log.Info("somebody was not let in", "from", conn.RemoteAddr().String(), "error", err)
 			return
 		}

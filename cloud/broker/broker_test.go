@@ -420,6 +420,37 @@ func TestBroker_WaitsForNobodyWhoSaysNothing(t *testing.T) {
 	}
 }
 
+// Whoever begins a handshake and says no more keeps nobody from theirs, and a
+// fleet that comes at once gets in.
+func TestBroker_ManyComeAtOnce(t *testing.T) {
+	s, err := store.Open(t.Context(), "sqlite", t.TempDir(), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	p := &place{TB: t, store: s}
+	p.must(s.AddVenue(t.Context(), fleet.Venue{ID: "v", CreatedAt: time.Now()}))
+	p.own, err = authority.Open(t.Context(), s, time.Now, slog.New(slog.DiscardHandler))
+	p.must(err)
+	embedded(p)
+	for range 100 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "mqtts://"))
+		p.must(err)
+		defer conn.Close()
+		_, err = conn.Write([]byte{22, 3, 1, 0, 100}) // a handshake's first bytes, of a hundred more
+		p.must(err)
+	}
+	var all sync.WaitGroup
+	for n := range 100 {
+		name := fmt.Sprint("a", n)
+		pair := p.enrol(name)
+		all.Go(func() {
+			p.until(name+" is let in", func() bool { return p.dial(name, pair, nil).err == nil })
+		})
+	}
+	all.Wait()
+}
+
 type gate map[string]bool
 
 func (g gate) Check(context.Context, *x509.Certificate) error { return errors.New("no TLS here") }

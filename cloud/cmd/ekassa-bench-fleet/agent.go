@@ -74,6 +74,9 @@ func (p *pi) connection(ctx context.Context) error {
 	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: answer}, Config: &tls.Config{
 		RootCAs: p.chain.own.Pool(), ServerName: "127.0.0.1", Certificates: []tls.Certificate{p.own}, MinVersion: tls.VersionTLS12,
 	}}
+	free := sync.OnceFunc(func() { <-p.chain.processors })
+	p.chain.processors <- struct{}{}
+	defer free()
 	shake, cancel := context.WithTimeout(ctx, answer)
 	defer cancel()
 	conn, err := d.DialContext(shake, "tcp", *p.chain.broker.Load())
@@ -89,6 +92,7 @@ func (p *pi) connection(ctx context.Context) error {
 	if err := p.greet(conn, in); err != nil {
 		return err
 	}
+	free()
 	p.session++
 	p.chain.connected.Add(1)
 	defer p.chain.connected.Add(-1)

@@ -43,6 +43,9 @@ type chain struct {
 	cloud         *process
 	end           context.CancelFunc // of the agents' lives
 	living        sync.WaitGroup
+	// processors are how many agents work on a handshake at once. Each has a
+	// processor of its own in its shop, and here they share the cloud's.
+	processors chan struct{}
 
 	// What the agents do, and have seen.
 	broker    atomic.Pointer[string] // IP:port
@@ -61,7 +64,7 @@ func (b *bench) chain(ctx context.Context, database string, agents int) (*chain,
 	if err != nil {
 		return nil, err
 	}
-	c := &chain{bench: b, dir: dir, database: database}
+	c := &chain{bench: b, dir: dir, database: database, processors: make(chan struct{}, 200)}
 	if c.web, err = freeAddress(); err != nil {
 		return nil, err
 	}
@@ -174,7 +177,7 @@ func (c *chain) close() error {
 }
 
 // patience is how long anything may take before a run is given up.
-const patience = 3 * time.Minute
+const patience = 10 * time.Minute
 
 func (c *chain) until(ctx context.Context, what string, holds func() (bool, error)) error {
 	for end := time.Now().Add(patience); ; {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,25 +12,79 @@ import (
 	"testing"
 
 	"ekassa/agent/register/simulator"
+	"ekassa/cloud/store/storetest"
 	"ekassa/cloud/wire"
 )
 
-// realCloud is the real cloud: the program, with its own broker and database.
+// realCloud is the real cloud: the program, with its own broker and database, or
+// those of real use.
 type realCloud struct {
 	testing.TB
-	file, listen, broker string
-	token                string
-	process              *process
+	file, listen string
+	broker       string // where agents go
+	token        string
+	process      *process
+
+	database  *storetest.Cluster // nil: its own
+	mosquitto *process           // nil: its own
+	conf      string             // of that
 }
 
 func newCloud(t testing.TB) *realCloud {
 	t.Helper()
+	f := &realCloud{TB: t, file: filepath.Join(t.TempDir(), "cloud.yaml"), listen: newHost() + ":8788"}
+	at := newHost() + ":1883"
+	f.broker = "mqtt://" + at
+	f.configure("sqlite", fmt.Sprintf("{embedded: %q}", at))
+	return f.open()
+}
+
+// newCloudInUse has PostgreSQL and Mosquitto, as the README has it for real use.
+func newCloudInUse(t testing.TB) *realCloud {
+	t.Helper()
 	dir := t.TempDir()
-	f := &realCloud{TB: t, file: filepath.Join(dir, "cloud.yaml"), listen: newHost() + ":8788", broker: newHost() + ":1883"}
-	yaml := fmt.Sprintf("listen: %s\ndata_dir: data\ndatabase: sqlite\nbroker: {embedded: %q}\n", f.listen, f.broker)
-	if err := os.WriteFile(f.file, []byte(yaml), 0o600); err != nil {
+	f := &realCloud{TB: t, file: filepath.Join(dir, "cloud.yaml"), listen: newHost() + ":8788", database: storetest.MustPostgres(t)}
+	url, host := f.database.Database(), newHost()
+	f.broker, f.conf = "mqtts://"+host+":8883", filepath.Join(dir, "mosquitto.conf")
+	f.configure(url, fmt.Sprintf("{url: %q}", f.broker))
+	command(t, cloudBinary, "mosquitto", "--host", host, "--dir", dir, "--config", f.file).ok(t)
+	f.configure(url, fmt.Sprintf("{url: %q, ca: ca.pem, cert: cloud-1.pem, key: cloud-1.key}", f.broker))
+	text, err := os.ReadFile(f.conf)
+	if err == nil { // as root it would give its rights up, and could not read its key in a test's folder
+		err = os.WriteFile(f.conf, []byte("user root\n"+strings.Replace(string(text), "listener 8883", "listener 8883 "+host, 1)), 0o600)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
+	f.broke()
+	return f.open()
+}
+
+// broke starts Mosquitto.
+func (f *realCloud) broke() {
+	f.Helper()
+	f.mosquitto = start(f, "mosquitto", "-c", f.conf)
+	eventually(f, "Mosquitto listens", func() bool {
+		c, err := net.Dial("tcp", strings.TrimPrefix(f.broker, "mqtts://"))
+		if err == nil {
+			err = c.Close()
+		}
+		return err == nil
+	})
+}
+
+func (f *realCloud) configure(database, broker string) {
+	f.Helper()
+	yaml := fmt.Sprintf("listen: %s\ndata_dir: data\ndatabase: %q\nbroker: %s\n", f.listen, database, broker)
+	if err := os.WriteFile(f.file, []byte(yaml), 0o600); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// open makes its first user and runs it.
+func (f *realCloud) open() *realCloud {
+	t := f.TB
+	t.Helper()
 	var user struct{ Token string }
 	if err := json.Unmarshal([]byte(command(t, cloudBinary, "user", "add", "leyla", "--role", "admin", "--config", f.file, "--json").ok(t).out), &user); err != nil {
 		t.Fatal(err)
@@ -85,7 +140,7 @@ func (f *realCloud) enroll(s *shop, agent string) {
 		f.Fatal(err)
 	}
 	command(f, agentBinary, "enroll", "--cloud", "http://"+f.listen, "--code", e.Code, "--config", file).ok(f)
-	s.config["cloud"] = object{"broker": "mqtt://" + f.broker, "agent_id": agent}
+	s.config["cloud"] = object{"broker": f.broker, "agent_id": agent}
 	s.write()
 }
 

@@ -209,23 +209,25 @@ func (j *Journal) Unacknowledged() (n int64, err error) {
 }
 
 // TellHealth adds the record of how the agent is, where the last one has reached the
-// cloud: while it has not, there is no use for another.
-func (j *Journal) TellHealth(data []byte) error {
-	err := j.writer.do(func(t *tx) error {
+// cloud: while it has not, there is no use for another, and none is told.
+func (j *Journal) TellHealth(data []byte) (told bool, err error) {
+	err = j.writer.do(func(t *tx) error {
 		var pending bool
 		if err := t.QueryRow(`SELECT EXISTS (SELECT 1 FROM health)`).Scan(&pending); err != nil || pending {
+			told = false
 			return err
 		}
 		if err := t.record(register.RecordHealth, "", "", ""); err != nil {
 			return err
 		}
+		told = true
 		_, err := t.run(`INSERT INTO health (seq, data) SELECT max(seq), ? FROM record`, data)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("note how the agent is: %w", err)
+		return false, fmt.Errorf("note how the agent is: %w", err)
 	}
-	return nil
+	return told, nil
 }
 
 // errAhead: a ghost of this journal has told the cloud more than this one has.

@@ -193,7 +193,7 @@ func TestTellHealth_IsOneRecordUntilTheCloudHasIt(t *testing.T) {
 	j := fresh(t)
 	sale(t, j, "r1")
 	for _, data := range []string{`{"waiting":1}`, `{"waiting":2}`} {
-		if err := j.TellHealth([]byte(data)); err != nil {
+		if told, err := j.TellHealth([]byte(data)); err != nil || told != (data == `{"waiting":1}`) {
 			t.Fatal(err)
 		}
 	}
@@ -204,7 +204,7 @@ func TestTellHealth_IsOneRecordUntilTheCloudHasIt(t *testing.T) {
 	if err := j.Acked(j.Epoch(), 2); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.TellHealth([]byte(`{"waiting":3}`)); err != nil {
+	if told, err := j.TellHealth([]byte(`{"waiting":3}`)); err != nil || !told {
 		t.Fatal(err)
 	}
 	list = records(t, j, j.Epoch(), 0)

@@ -307,6 +307,7 @@ type shop struct {
 	pace Pace
 
 	mu       sync.Mutex
+	register string // how it is reached
 	reported wire.Reported
 	applied  []int64
 	done     []string // commands, as often as they were done
@@ -317,7 +318,7 @@ type shop struct {
 var quick = Pace{
 	First: time.Millisecond, Retry: 20 * time.Millisecond, Ceil: 50 * time.Millisecond, Steady: time.Second, Answer: 3 * time.Second, Alive: 2 * time.Second,
 	Window: 20, Again: 300 * time.Millisecond, Gap: 50 * time.Millisecond, Breath: time.Millisecond, Note: 10 * time.Millisecond,
-	Look: 10 * time.Millisecond, Health: time.Hour,
+	Look: 10 * time.Millisecond, Health: time.Hour, Change: 10 * time.Millisecond,
 }
 
 func newShop(t testing.TB, addr string) *shop {
@@ -364,7 +365,11 @@ func (s *shop) connect() (u *Uplink, stop func()) {
 			s.reported = wire.Reported{Rev: rev, Judged: rev, State: wire.StateApplied}
 			return s.reported
 		},
-		Health: func() wire.Health { return wire.Health{Waiting: 1} },
+		Health: func() wire.Health {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return wire.Health{Waiting: 1, Registers: []wire.RegisterHealth{{ID: "kassa-1", Link: s.register}}}
+		},
 		Do: func(ctx context.Context, c wire.Command) (any, error) {
 			s.mu.Lock()
 			s.done = append(s.done, c.ID)

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ type Journal interface {
 	WatchRecords() (changed <-chan struct{}, stop func())
 	Acked(epoch, upTo int64) error
 	SetApart(epoch, seq int64, why string) error
-	TellHealth(data []byte) error
+	TellHealth(data []byte) (told bool, err error)
 	Arrived(id, name string) (register.Order, error)
 	BeginCommand(id string) error
 	Answered(id string, answer []byte) error
@@ -83,13 +84,14 @@ type Pace struct {
 	Note   time.Duration // at most so long until an acknowledgement is on the disk
 	Look   time.Duration // between two looks at what became of settings
 	Health time.Duration // between two records of how the agent is
+	Change time.Duration // between two looks whether a register or a shift is another than was told
 }
 
 // DefaultPace suits a shop's network and a fleet that comes back at once.
 var DefaultPace = Pace{
 	First: time.Second, Retry: time.Second, Ceil: 5 * time.Minute, Steady: time.Minute, Answer: 10 * time.Second, Alive: 30 * time.Second,
 	Window: 20, Again: time.Minute, Gap: 5 * time.Second, Breath: 100 * time.Millisecond, Note: 5 * time.Second,
-	Look: time.Second, Health: 5 * time.Minute,
+	Look: time.Second, Health: 5 * time.Minute, Change: 10 * time.Second,
 }
 
 // Uplink is one agent's connection to the cloud.
@@ -216,6 +218,7 @@ type talk struct {
 	link     *link
 	presence wire.Presence
 	reported wire.Reported
+	told     string // how the registers were, in the last record of health
 }
 
 func (s *talk) run(ctx context.Context) (err error) {
@@ -231,9 +234,11 @@ func (s *talk) run(ctx context.Context) (err error) {
 	defer look.Stop()
 	health := time.NewTicker(s.Pace.Health)
 	defer health.Stop()
+	change := time.NewTicker(s.Pace.Change)
+	defer change.Stop()
 	fill := time.NewTimer(0)
 	defer fill.Stop()
-	if err := s.health(); err != nil {
+	if err := s.health(s.Health()); err != nil {
 		return err
 	}
 	for {
@@ -255,8 +260,14 @@ func (s *talk) run(ctx context.Context) (err error) {
 			}
 		case <-health.C:
 			// Brokers exist that keep nothing: who is there is said again.
-			if err := errors.Join(s.health(), s.say(ctx, wire.TopicPresence, s.presence)); err != nil {
+			if err := errors.Join(s.health(s.Health()), s.say(ctx, wire.TopicPresence, s.presence)); err != nil {
 				return err
+			}
+		case <-change.C:
+			if h := s.Health(); outline(h) != s.told {
+				if err := s.health(h); err != nil {
+					return err
+				}
 			}
 		case <-changed:
 			if err := t.refresh(); err != nil {
@@ -332,12 +343,25 @@ func (s *talk) report(ctx context.Context) error {
 	return s.say(ctx, wire.TopicPresence, s.presence)
 }
 
-func (s *talk) health() error {
-	data, err := json.Marshal(s.Health())
+func (s *talk) health(h wire.Health) error {
+	data, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("write how the agent is: %w", err)
 	}
-	return s.Journal.TellHealth(data)
+	told, err := s.Journal.TellHealth(data)
+	if told {
+		s.told = outline(h)
+	}
+	return err
+}
+
+// outline is what people want to see at once, and what seldom changes.
+func outline(h wire.Health) string {
+	var b strings.Builder
+	for _, r := range h.Registers {
+		fmt.Fprintf(&b, "%q %s %s %q %t %t\n", r.ID, r.Mode, r.Link, r.Serial, r.ShiftOpen, r.Held > 0)
+	}
+	return b.String()
 }
 
 // say publishes and waits until the broker has it.

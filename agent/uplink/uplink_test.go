@@ -56,6 +56,43 @@ func TestRun_TellsEverythingOnceAndInOrder(t *testing.T) {
 	})
 }
 
+// A register that is another than was told is told at once; and who is there says
+// so again, for brokers that keep nothing.
+func TestRun_WhatChangesIsToldSoonAndPresenceAgain(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, b broker, addr string) {
+		c, s := dialCloud(t, addr), newShop(t, addr)
+		_, stop := s.connect()
+		defer stop()
+		until(t, "how the agent is", func() bool { return c.has(s.j.Epoch(), 1) })
+		s.mu.Lock()
+		s.register = "ready"
+		s.mu.Unlock()
+		until(t, "that the register is reached", func() bool {
+			return c.with(func(c *cloud) bool {
+				for _, r := range c.records[s.j.Epoch()] {
+					body, err := r.Body()
+					if h, ok := body.(*wire.Health); err == nil && ok && h.Registers[0].Link == "ready" {
+						return true
+					}
+				}
+				return false
+			})
+		})
+		stop()
+		c.with(func(c *cloud) bool { c.presences = nil; return true })
+		s.pace.Health = 20 * time.Millisecond
+		_, stop = s.connect()
+		defer stop()
+		until(t, "presence is said again", func() bool {
+			return c.with(func(c *cloud) bool {
+				n := len(c.presences)
+				return n >= 3 && c.presences[n-1].Online && c.presences[n-1].Session == c.presences[n-2].Session
+			})
+		})
+	})
+}
+
 func TestRun_LostAcknowledgementsAreOnlyToldAgain(t *testing.T) {
 	t.Parallel()
 	addr := freeAddr(t)

@@ -60,9 +60,13 @@ func (c *chain) storm(ctx context.Context, where string, restart func() error) e
 	}
 	took := time.Since(begun)
 	agents = ownCPU() - agents
+	after, err := c.usage(ctx)
+	if err != nil {
+		return err
+	}
 	c.table.add(row{Name: fmt.Sprintf("%d agents come back after kill -9, %s", len(c.agents), where), Figure: took.Seconds(), Unit: "s",
-		Note: fmt.Sprintf("from its being ready until all are shown online; %.0f agents/s; %d attempts came to nothing; the agents took %.1f s of the processor",
-			float64(len(c.agents))/took.Seconds(), c.refused.Load(), agents.Seconds())})
+		Note: fmt.Sprintf("from its being ready until all are shown online; %.0f agents/s; %d attempts came to nothing; the agents took %.1f s of the processor, the cloud %.1f s since its start",
+			float64(len(c.agents))/took.Seconds(), c.refused.Load(), agents.Seconds(), after.cpu)})
 	return nil
 }
 
@@ -73,8 +77,12 @@ func (c *chain) rollout(ctx context.Context) error {
 		Agents            []struct{ State string }
 	}
 	c.judged.Store(0)
-	begun := time.Now()
-	err := c.ask(ctx, "POST", "/rollouts", map[string]any{"venue": venue, "change": map[string]any{"language": "ru"}, "at_once": 1000, "max_failed": 0}, &r)
+	before, err := c.usage(ctx)
+	if err != nil {
+		return err
+	}
+	begun, agents := time.Now(), ownCPU()
+	err = c.ask(ctx, "POST", "/rollouts", map[string]any{"venue": venue, "change": map[string]any{"language": "ru"}, "at_once": 1000, "max_failed": 0}, &r)
 	if err != nil {
 		return err
 	}
@@ -92,13 +100,19 @@ func (c *chain) rollout(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(begun)
+	agents = ownCPU() - agents
+	after, err := c.usage(ctx)
+	if err != nil {
+		return err
+	}
 	for _, a := range r.Agents {
 		if a.State != "applied" || r.State != "done" {
 			return fmt.Errorf("the rollout is %s %s, and an agent %s", r.State, r.Reason, a.State)
 		}
 	}
 	c.table.aim(row{Name: fmt.Sprintf("settings to %d agents, reported back", len(c.agents)), Figure: took.Seconds(), Unit: "s",
-		Note: fmt.Sprintf("one rollout, 1000 at once; of that %.1f s to try the change on every agent's settings before any is sent", accepted.Seconds())},
+		Note: fmt.Sprintf("one rollout, 1000 at once; of that %.1f s to try the change on every agent's settings before any is sent; the cloud took %.1f s of the processor, the agents %.1f s",
+			accepted.Seconds(), after.cpu-before.cpu, agents.Seconds())},
 		"30 s", took <= 30*time.Second)
 	return nil
 }

@@ -54,7 +54,11 @@ func (f From) temperature() *float64 {
 // bits 0 (now) and 16 (since the start) of the firmware's get_throttled, or the
 // alarm of the rpi_volt driver.
 func (f From) underVoltage() *bool {
-	if text, err := os.ReadFile(filepath.Join(f.Sys, "devices/platform/soc/soc:firmware/get_throttled")); err == nil {
+	for _, file := range f.all(f.Sys, "devices/platform/soc*/soc*:firmware/get_throttled") { // a Pi 5 has the chip's address in the name
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
 		bits, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSpace(string(text)), "0x"), 16, 64)
 		if err != nil {
 			return nil

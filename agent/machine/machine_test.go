@@ -52,6 +52,7 @@ func TestLook_TellsWhatAPiTells(t *testing.T) {
 		{nil, ""},
 		{map[string]string{temp: "48312\n", throttled: "0\n", "timesync/clock": ""}, "Temperature=48.312 UnderVoltage=false ClockSynced=false"},
 		{map[string]string{throttled: "50005\n"}, "UnderVoltage=true"},
+		{map[string]string{"sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled": "1\n"}, "UnderVoltage=true"},
 		{map[string]string{throttled: "0x20000\n", "timesync/synchronized": ""}, "UnderVoltage=false ClockSynced=true"}, // capped once, never under
 		{map[string]string{temp: "hot", throttled: "low"}, ""},
 		{map[string]string{"sys/class/hwmon/hwmon0/name": "cpu_thermal\n", "sys/class/hwmon/hwmon1/name": "rpi_volt\n", "sys/class/hwmon/hwmon1/in0_lcrit_alarm": "1\n"}, "UnderVoltage=true"},

@@ -83,12 +83,12 @@ func (o *office) agent(venue, id, code string) {
 	if err := o.store.Presence(o.Context(), id, wire.Presence{Online: true, Session: 1, Version: "1.2.3", Epoch: 1}, time.Now()); err != nil {
 		o.Fatal(err)
 	}
-	days, celsius := 12, 51.4
+	days, celsius, used, written, radio := 12, 51.4, 30, int64(640_000_000), -71
 	for seq, record := range []struct {
 		kind string
 		data any
 	}{
-		{wire.RecordHealth, wire.Health{Waiting: 3, OldestSeconds: 4000, DiskFree: 9e9, CertDays: &days, Temperature: &celsius, Registers: []wire.RegisterHealth{
+		{wire.RecordHealth, wire.Health{Waiting: 3, OldestSeconds: 4000, DiskFree: 9e9, CertDays: &days, Temperature: &celsius, CardUsed: &used, WrittenDay: &written, WiFi: &radio, Registers: []wire.RegisterHealth{
 			{ID: "kassa-1", Driver: "azsmart", Mode: "active", Link: "down", Problem: "register_unreachable", Serial: "S-1", ShiftOpen: true, ShiftAge: 82000, Held: 1},
 		}}},
 		{wire.RecordReceipt, wire.Receipt{Terminal: "till-1", ID: "r-1", Register: "kassa-1", Kind: "sale", Total: "12.00", State: "fiscal", ReceivedAt: time.Now(),

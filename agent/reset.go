@@ -31,7 +31,7 @@ func Reset(ctx context.Context, cfg config.Config, version, out string) error {
 	if err := finished(cfg); err != nil {
 		return fmt.Errorf("reset %s: %w; nothing was touched", cfg.DataDir, err)
 	}
-	if err := Export(ctx, cfg, version, out); err != nil {
+	if err := Export(ctx, cfg, Evidence{Version: version}, out); err != nil {
 		return fmt.Errorf("reset: %w; nothing was touched", err)
 	}
 	entries, err := os.ReadDir(cfg.DataDir)

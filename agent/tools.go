@@ -15,6 +15,7 @@ import (
 	"ekassa/agent/discovery"
 	"ekassa/agent/journal"
 	"ekassa/agent/machine"
+	"ekassa/agent/receipt"
 	"ekassa/agent/register"
 	"ekassa/agent/token"
 	"ekassa/cloud/wire"
@@ -46,7 +47,7 @@ type Checked struct {
 	OK       bool              `json:"ok"`
 	Address  string            `json:"address,omitempty"`
 	Identity register.Identity `json:"identity,omitzero"`
-	Shift    register.Shift    `json:"shift,omitzero"`
+	Shift    *CheckedShift     `json:"shift,omitempty"` // nil: it was not reached
 	Error    string            `json:"error,omitempty"`
 }
 
@@ -91,13 +92,38 @@ func checkOne(ctx context.Context, f *discovery.Finder, r wire.Register, zone *t
 		if c.Identity, err = reg.Identify(ctx); err != nil {
 			return err
 		}
-		c.Shift, err = reg.Shift(ctx)
+		shift, err := reg.Shift(ctx)
+		if err == nil {
+			c.Shift = &CheckedShift{Open: shift.Open, ID: shift.ID, OpenedAt: shift.OpenedAt}
+			if shift.Drawer {
+				c.Shift.Cash = &shift.Cash
+			}
+		}
 		return err
 	}()
 	if c.OK = err == nil; !c.OK {
 		c.Error = err.Error()
 	}
 	return c
+}
+
+// CheckedShift is a register's own view of its shift.
+type CheckedShift struct {
+	Open     bool           `json:"open"`
+	ID       string         `json:"id,omitempty"`
+	OpenedAt time.Time      `json:"opened_at,omitzero"`
+	Cash     *receipt.Money `json:"cash,omitempty"` // in the drawer, where it tells
+}
+
+// ShiftState says whether the shift is open; empty where it was not reached.
+func (c Checked) ShiftState() string {
+	switch {
+	case c.Shift == nil:
+		return ""
+	case c.Shift.Open:
+		return "shift open"
+	}
+	return "shift closed"
 }
 
 // Finding is one line of the doctor's.
@@ -181,11 +207,7 @@ func Doctor(ctx context.Context, cfg config.Config) []Finding {
 		if !c.OK {
 			failed = errors.New(c.Error)
 		}
-		shift := "shift closed"
-		if c.Shift.Open {
-			shift = "shift open"
-		}
-		note("register "+c.Register, failed, fmt.Sprintf("%s at %s, %s", c.Identity.Serial, c.Address, shift),
+		note("register "+c.Register, failed, fmt.Sprintf("%s at %s, %s", c.Identity.Serial, c.Address, c.ShiftState()),
 			"is it switched on, in this network, in fiscal printer mode, with this Merchant ID?")
 		if c.OK && c.Identity.State != "" && c.Identity.State != "ACTIVE" {
 			note("register "+c.Register, fmt.Errorf("its token is %s", c.Identity.State), "", "call the supplier")

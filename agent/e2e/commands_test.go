@@ -301,7 +301,8 @@ func TestCheckAndDoctor_TellWhatIsAndWhatToDo(t *testing.T) {
 		Identity struct {
 			Serial string `json:"serial"`
 		} `json:"identity"`
-		Error string `json:"error"`
+		Shift *struct{ Open bool } `json:"shift"`
+		Error string               `json:"error"`
 	}
 	parse := func(r result, v any) {
 		t.Helper()
@@ -310,7 +311,7 @@ func TestCheckAndDoctor_TellWhatIsAndWhatToDo(t *testing.T) {
 		}
 	}
 	parse(command(t, agentBinary, "check", kassa, "--config", s.file, "--json").ok(t), &checked)
-	if len(checked) != 1 || !checked[0].OK || checked[0].Identity.Serial != serial {
+	if len(checked) != 1 || !checked[0].OK || checked[0].Identity.Serial != serial || checked[0].Shift == nil || checked[0].Shift.Open {
 		t.Errorf("%+v", checked)
 	}
 	oneLine(t, command(t, agentBinary, "check", "kassa-9", "--config", s.file), "kassa-9")

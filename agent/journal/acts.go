@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,12 +52,10 @@ func (j *Journal) Acts(terminal string, before int64, limit int) (list []receipt
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var a receipt.Act
-			var at int64
-			if err := rows.Scan(&a.N, &at, &a.Terminal, &a.Who, &a.Role, &a.What, &a.Subject, &a.Outcome); err != nil {
+			a, err := scanAct(rows)
+			if err != nil {
 				return err
 			}
-			a.At = moment(at)
 			list = append(list, a)
 		}
 		return rows.Err()
@@ -65,6 +64,13 @@ func (j *Journal) Acts(terminal string, before int64, limit int) (list []receipt
 		return nil, fmt.Errorf("read what people did: %w", err)
 	}
 	return list, nil
+}
+
+func scanAct(rows *sql.Rows) (a receipt.Act, err error) {
+	var at int64
+	err = rows.Scan(&a.N, &at, &a.Terminal, &a.Who, &a.Role, &a.What, &a.Subject, &a.Outcome)
+	a.At = moment(at)
+	return a, err
 }
 
 const triesQuery = `SELECT a.number, a.at, a.register, a.serial, a.baseline, coalesce(e.proof, ''), coalesce(e.text, ''), coalesce(e.at, 0)
@@ -79,37 +85,42 @@ func (j *Journal) Tries(terminal, id string) (list []register.Try, err error) {
 		if err != nil {
 			return err
 		}
-		rows, err := q.Query(triesQuery, s.Seq)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var t register.Try
-			var f register.Learned
-			var baseline []byte
-			var at, found int64
-			if err := rows.Scan(&t.Number, &at, &t.Register, &t.Serial, &baseline, &f.Proof, &f.Text, &found); err != nil {
-				return err
-			}
-			if n := len(list); n == 0 || list[n-1].Number != t.Number {
-				var b register.Baseline
-				if err := json.Unmarshal(baseline, &b); err != nil {
-					return fmt.Errorf("read the baseline of %s: %w", id, err)
-				}
-				t.At, t.Shift, t.Last = moment(at), b.Shift.ID, b.Last
-				list = append(list, t)
-			}
-			if f.Proof != "" {
-				f.At = moment(found)
-				last := &list[len(list)-1]
-				last.Learned = append(last.Learned, f)
-			}
-		}
-		return rows.Err()
+		list, err = tries(q, s.Seq)
+		return err
 	})
 	if err != nil && !errors.Is(err, receipt.ErrNotFound) {
 		return nil, fmt.Errorf("read what was tried with %s: %w", id, err)
 	}
 	return list, err
+}
+
+func tries(q queryer, seq int64) (list []register.Try, err error) {
+	rows, err := q.Query(triesQuery, seq)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t register.Try
+		var f register.Learned
+		var baseline []byte
+		var at, found int64
+		if err := rows.Scan(&t.Number, &at, &t.Register, &t.Serial, &baseline, &f.Proof, &f.Text, &found); err != nil {
+			return nil, err
+		}
+		if n := len(list); n == 0 || list[n-1].Number != t.Number {
+			var b register.Baseline
+			if err := json.Unmarshal(baseline, &b); err != nil {
+				return nil, fmt.Errorf("read the baseline: %w", err)
+			}
+			t.At, t.Shift, t.Last = moment(at), b.Shift.ID, b.Last
+			list = append(list, t)
+		}
+		if f.Proof != "" {
+			f.At = moment(found)
+			last := &list[len(list)-1]
+			last.Learned = append(last.Learned, f)
+		}
+	}
+	return list, rows.Err()
 }

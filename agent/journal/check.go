@@ -117,7 +117,7 @@ func (j *Journal) inspectionDue() (bool, error) {
 func (j *Journal) Inspect(ctx context.Context) error {
 	var tables []string
 	err := j.readTx(func(q queryer) (err error) {
-		tables, err = texts(q, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
+		tables, err = column[string](q, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
 		return err
 	})
 	for _, t := range tables {
@@ -139,19 +139,19 @@ func (j *Journal) Inspect(ctx context.Context) error {
 	})
 }
 
-// texts gives a query's one column.
-func texts(q queryer, query string, args ...any) (list []string, err error) {
+// column gives a query's one column.
+func column[T any](q queryer, query string, args ...any) (list []T, err error) {
 	rows, err := q.Query(query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
+		var v T
+		if err := rows.Scan(&v); err != nil {
 			return nil, err
 		}
-		list = append(list, s)
+		list = append(list, v)
 	}
 	return list, rows.Err()
 }

@@ -207,11 +207,11 @@ func withoutTriggers(db *sql.DB, f func(tx *sql.Tx) error) error {
 		return err
 	}
 	defer tx.Rollback() // does nothing once committed
-	names, err := texts(tx, `SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name`)
+	names, err := column[string](tx, `SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name`)
 	if err != nil {
 		return err
 	}
-	triggers, err := texts(tx, `SELECT sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name`)
+	triggers, err := column[string](tx, `SELECT sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name`)
 	if err != nil {
 		return err
 	}

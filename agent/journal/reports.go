@@ -53,10 +53,16 @@ func (j *Journal) Identify(name string, i register.Identity) error {
 
 // Identity is what a register last said of itself; zero where it never did.
 func (j *Journal) Identity(name string) (i register.Identity, err error) {
-	var text string
 	err = j.readTx(func(q queryer) error {
-		return q.QueryRow(`SELECT identity FROM pairing WHERE register = ?`, name).Scan(&text)
+		i, err = identity(q, name)
+		return err
 	})
+	return i, err
+}
+
+func identity(q queryer, name string) (i register.Identity, err error) {
+	var text string
+	err = q.QueryRow(`SELECT identity FROM pairing WHERE register = ?`, name).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && text == "" {
 		return i, nil
 	}

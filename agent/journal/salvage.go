@@ -104,7 +104,7 @@ type table struct {
 const unknownRange = 1 << 12
 
 func (s *salvager) all() error {
-	names, err := texts(s.to, `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'
+	names, err := column[string](s.to, `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'
 		AND name NOT LIKE 'sqlite_%' AND name <> 'move' ORDER BY name <> 'epoch', name <> 'receipt', name`)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (s *salvager) table(name string) (t table, err error) {
 	if err := s.to.QueryRow(`SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?`, name).Scan(&t.many); err != nil {
 		return t, err
 	}
-	columns, err := texts(s.to, `SELECT name FROM pragma_table_info(?)`, name)
+	columns, err := column[string](s.to, `SELECT name FROM pragma_table_info(?)`, name)
 	if err != nil {
 		return t, err
 	}
@@ -139,7 +139,7 @@ func (s *salvager) table(name string) (t table, err error) {
 			return t, err
 		}
 	}
-	there, err := texts(s.from, `SELECT name FROM pragma_table_info(?)`, name)
+	there, err := column[string](s.from, `SELECT name FROM pragma_table_info(?)`, name)
 	if err != nil {
 		return t, err
 	}
@@ -285,7 +285,7 @@ func sound(t table, row []any) bool {
 // it still.
 func mend(tx *sql.Tx, now int64) error {
 	// The tag of a lost epoch stands in the keys that its attempts were given.
-	numbers, err := texts(tx, `SELECT DISTINCT epoch FROM receipt WHERE epoch NOT IN (SELECT number FROM epoch)`)
+	numbers, err := column[string](tx, `SELECT DISTINCT epoch FROM receipt WHERE epoch NOT IN (SELECT number FROM epoch)`)
 	if err != nil {
 		return err
 	}

@@ -63,35 +63,48 @@ func required(cmd *cobra.Command, flag string) *cobra.Command {
 }
 
 func export() *cobra.Command {
-	var out string
+	var out, from, to, log string
 	cmd := withConfig(&cobra.Command{
-		Use:   "export --config FILE --out FILE.tar.gz",
-		Short: "Write all that is known into one file for support, without any secret",
-		Long: "Write the journal, the settings and what doctor finds into one new file for whoever has to\n" +
-			"look into a question. Secrets are masked; cashiers' names and what was sold are in it. The agent\n" +
-			"may run meanwhile.",
-		Example: "  ekassa-agent export --config agent.yaml --out /media/usb/evidence-2026-11-24.tar.gz",
-		Args:    cobra.NoArgs,
-	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
-		if err := agent.Export(cmd.Context(), cfg, version, out); err != nil {
+		Use:   "export --config FILE [--from T] [--to T] --out FILE.zip",
+		Short: "Write what is known of a time into one file for support, without any secret",
+		Long: "Write receipts with every attempt at the register, reports, what people did, versions, the\n" +
+			"settings, the log and what doctor finds into one new zip file for whoever has to look into a\n" +
+			"question; without --from and --to of all times, with the whole journal. Secrets are masked;\n" +
+			"cashiers' names and what was sold are in it. The agent may run meanwhile.",
+		Example: "  ekassa-agent export --config agent.yaml --from 2026-11-23 --to 2026-11-24 --out /media/usb/evidence.zip\n" +
+			"  ekassa-agent export --config agent.yaml --from \"2026-11-23 19:00\" --out evening.zip --log agent.log",
+		Args: cobra.NoArgs,
+	}, func(cmd *cobra.Command, _ []string, cfg config.Config) (err error) {
+		e := agent.Evidence{Log: log, Version: version}
+		if e.From, err = agent.EvidenceTime(cfg, from); err != nil {
+			return fmt.Errorf("export: --from: %w", err)
+		}
+		if e.To, err = agent.EvidenceTime(cfg, to); err != nil {
+			return fmt.Errorf("export: --to: %w", err)
+		}
+		if err := agent.Export(cmd.Context(), cfg, e, out); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "written to %s\n", out)
 		return nil
 	})
-	cmd.Flags().StringVar(&out, "out", "", "the new file")
+	f := cmd.Flags()
+	f.StringVar(&out, "out", "", "the new file, FILE.zip")
+	f.StringVar(&from, "from", "", "from when: a day, or a moment; a day begins at midnight in the shop's zone")
+	f.StringVar(&to, "to", "", "until when, not included")
+	f.StringVar(&log, "log", "", "file with the agent's log, where the system's journal does not have it")
 	return required(cmd, "out")
 }
 
 func reset() *cobra.Command {
 	var out string
 	cmd := withConfig(&cobra.Command{
-		Use:   "reset --config FILE --out FILE.tar.gz",
+		Use:   "reset --config FILE --out FILE.zip",
 		Short: "Make this machine ready for another shop: write the evidence to a file, and empty the data folder",
 		Long: "Make this machine ready for another shop: write the evidence to a file, as export does, and\n" +
 			"then empty the data folder: journal, tokens, PINs, the cloud's certificate. The agent must be\n" +
 			"stopped. It refuses while a receipt, a paper, a shift or a record is unfinished.",
-		Example: "  ekassa-agent reset --config agent.yaml --out /media/usb/evidence-2026-11-24.tar.gz",
+		Example: "  ekassa-agent reset --config agent.yaml --out /media/usb/evidence-2026-11-24.zip",
 		Args:    cobra.NoArgs,
 	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
 		if err := agent.Reset(cmd.Context(), cfg, version, out); err != nil {

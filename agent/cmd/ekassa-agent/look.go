@@ -113,12 +113,11 @@ func check() *cobra.Command {
 			case !c.OK:
 				fmt.Fprintf(cmd.OutOrStdout(), "✗ %s: %s\n", c.Register, c.Error)
 			default:
-				shift := "shift closed"
-				if c.Shift.Open {
-					shift = "shift open"
+				edition := ""
+				if c.Identity.Edition != "" {
+					edition = c.Identity.Edition + " edition, "
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "✓ %s: %s %s at %s, %s edition, %s\n",
-					c.Register, c.Identity.Model, c.Identity.Serial, c.Address, c.Identity.Edition, shift)
+				fmt.Fprintf(cmd.OutOrStdout(), "✓ %s: %s %s at %s, %s%s\n", c.Register, c.Identity.Model, c.Identity.Serial, c.Address, edition, c.ShiftState())
 			}
 		}
 		if asJSON {
@@ -138,7 +137,7 @@ func doctor() *cobra.Command {
 	cmd := withConfig(&cobra.Command{
 		Use:     "doctor --config FILE",
 		Short:   "Look at every precondition, tick it or explain it",
-		Example: "  ekassa-agent doctor --config /etc/ekassa-agent/agent.yaml",
+		Example: "  ekassa-agent doctor --config /etc/ekassa-agent/agent.yaml\n  ekassa-agent doctor --config agent.yaml --json",
 		Args:    cobra.NoArgs,
 	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
 		list := agent.Doctor(cmd.Context(), cfg)

@@ -41,6 +41,7 @@ func list(t *testing.T, patterns ...string) []pkg {
 var mayImport = map[string][]string{
 	// The nouns and the contract with the cloud import nothing of ours.
 	"agent/receipt": {},
+	"cloud/usage":   {},
 	"cloud/wire":    {},
 	// What is asked of a register speaks of receipts.
 	"agent/register":           {"agent/receipt"},
@@ -91,17 +92,17 @@ var mayImport = map[string][]string{
 	"cloud/console":   {"cloud/api", "cloud/control", "cloud/fleet", "cloud/store", "cloud/wire"},
 	"cloud":           {"cloud/api", "cloud/authority", "cloud/broker", "cloud/config", "cloud/console", "cloud/control", "cloud/fleet", "cloud/link", "cloud/store"},
 
-	"cloud/cmd/ekassa-cloud": {"cloud", "cloud/config", "cloud/fleet"},
+	"cloud/cmd/ekassa-cloud": {"cloud", "cloud/config", "cloud/fleet", "cloud/usage"},
 	// One page sees them all.
 	"agent": {
 		"agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/machine", "agent/page", "agent/people", "agent/receipt", "agent/register",
 		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/slip", "agent/till", "agent/token", "agent/uplink", "cloud/wire",
 	},
-	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/people", "agent/texts", "agent/token", "cloud/wire", "systemd"},
+	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/people", "agent/texts", "agent/token", "cloud/usage", "cloud/wire", "systemd"},
 	"systemd":                {}, // the units as text
 	"agent/till/replay":      {}, // a till in software knows the API only
 	"agent/slip/printer":     {}, // a receipt printer in software knows ESC/POS only
-	"agent/cmd/ekassa-sim":   {"agent/register/simulator", "agent/slip/printer", "agent/till/replay"},
+	"agent/cmd/ekassa-sim":   {"agent/register/simulator", "agent/slip/printer", "agent/till/replay", "cloud/usage"},
 }
 
 // testOnly packages help tests, may import anything, and are in no program.
@@ -138,7 +139,7 @@ func TestEachToolHasOneDoor(t *testing.T) {
 		{"github.com/mochi-mqtt/server/v2", []string{"cloud/broker"}, "it publishes wills unasked, and forgets the wrong one of two connections; broker.enter and hook.admit see to that"},
 		{"github.com/coreos/go-systemd/v22", []string{"agent/cmd/ekassa-agent"}, "a library that is used elsewhere too must not speak to systemd"},
 		{"github.com/kardianos/service", []string{"agent/cmd/ekassa-agent"}, "its worker may die while the service looks healthy"},
-		{"github.com/spf13/cobra", []string{"agent/cmd/ekassa-agent", "agent/cmd/ekassa-sim", "agent/cmd/ekassa-bench", "cloud/cmd/ekassa-cloud"}, "flags are read in one place"},
+		{"github.com/spf13/cobra", []string{"agent/cmd/ekassa-agent", "agent/cmd/ekassa-sim", "agent/cmd/ekassa-bench", "cloud/cmd/ekassa-cloud", "cloud/usage"}, "flags are read in one place"},
 		{"github.com/santhosh-tekuri/jsonschema/v6", []string{"cloud/wire"}, "settings are judged in one place"},
 	}
 	for _, p := range list(t, "ekassa/...") {

@@ -41,6 +41,25 @@ func TestCommands_EachHasHelpWithAnExample(t *testing.T) {
 	}
 }
 
+// What is written wrongly on a command line is one line with where help is.
+func TestCommands_AMistakeIsOneLineWithTheCure(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{}, {"bogus"}, {"token"}, {"token", "bogus"}, {"pin"}, {"run"}, {"run", "--bogus"}, {"token", "add"}, {"check", "a", "b", "--config", "x"},
+		{"discover", "--timeout", "soon"}, {"export", "--config", "x"}, {"enroll", "--config", "x"},
+	} {
+		oneLine(t, command(t, agentBinary, args...), "read the command line: ", "see ekassa-agent", "--help")
+	}
+	for program, all := range map[string][][]string{simBinary: {{}, {"bogus"}, {"azsmart", "--bogus"}}, cloudBinary: {{}, {"bogus"}, {"user"}, {"user", "bogus"}, {"serve"}}} {
+		for _, args := range all {
+			r := command(t, program, args...)
+			if name := filepath.Base(program); r.code != 1 || r.out != "" || strings.Count(r.err, "\n") != 1 || !strings.HasPrefix(r.err, name+": read the command line: ") || !strings.Contains(r.err, "see "+name) {
+				t.Errorf("%s %v: %d, %q %q", name, args, r.code, r.out, r.err)
+			}
+		}
+	}
+}
+
 // snapshot is a folder as it is: every name, mode and byte.
 func snapshot(t testing.TB, folder string) string {
 	t.Helper()

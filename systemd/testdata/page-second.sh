@@ -16,7 +16,7 @@ ekassa-agent --version | grep -q '1\.0\.0' || die "not gone back: $(ekassa-agent
 ok gone back
 page day-by-day-1
 page for-support-and-the-way-out-1
-tar -tzf evidence.tar.gz | grep -q . || die "no evidence"
+[ "$(head -c 2 evidence.zip)" = PK ] && grep -aq SHA256SUMS evidence.zip || die "no evidence"
 curl -fsS http://127.0.0.1:8008/sim/ledger >/root/ledger.json || die "no ledger"
 page for-support-and-the-way-out-2
 [ ! -e /usr/bin/ekassa-agent ] && [ ! -e $config ] || die "it is not removed"

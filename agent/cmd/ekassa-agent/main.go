@@ -20,6 +20,7 @@ import (
 
 	"ekassa/agent"
 	"ekassa/agent/config"
+	"ekassa/cloud/usage"
 	"ekassa/cloud/wire"
 )
 
@@ -36,7 +37,7 @@ func main() {
 	}
 	log.SetOutput(io.Discard) // the mDNS library logs there that there is no IPv6
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	err := root().ExecuteContext(ctx)
+	err := usage.Execute(ctx, root())
 	stop()
 	if err != nil {
 		if !errors.Is(err, errShown) {
@@ -51,7 +52,6 @@ func root() *cobra.Command {
 		Use:           "ekassa-agent",
 		Short:         "Brings a till's receipts to the fiscal register, each exactly once",
 		Version:       version,
-		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

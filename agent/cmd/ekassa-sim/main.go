@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -20,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ekassa/agent/register/simulator"
+	"ekassa/cloud/usage"
 )
 
 // version is stamped by the build.
@@ -28,7 +28,7 @@ var version = "development"
 func main() {
 	log.SetOutput(io.Discard) // the mDNS library logs there that there is no IPv6
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	err := command().ExecuteContext(ctx)
+	err := usage.Execute(ctx, command())
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ekassa-sim: "+strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -41,12 +41,8 @@ func command() *cobra.Command {
 		Use:           "ekassa-sim",
 		Version:       version,
 		Short:         "A simulated fiscal cash register, till and receipt printer",
-		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE: func(*cobra.Command, []string) error {
-			return errors.New("simulate: nothing is named: use a register, as ekassa-sim azsmart, or ekassa-sim till or printer, see --help")
-		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	for _, p := range simulator.Protocols() {

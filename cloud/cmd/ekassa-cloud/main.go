@@ -17,6 +17,7 @@ import (
 	"ekassa/cloud"
 	"ekassa/cloud/config"
 	"ekassa/cloud/fleet"
+	"ekassa/cloud/usage"
 )
 
 // version is stamped by the build.
@@ -24,7 +25,7 @@ var version = "development"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	err := root().ExecuteContext(ctx)
+	err := usage.Execute(ctx, root())
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ekassa-cloud: "+strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -35,10 +36,10 @@ func main() {
 func root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "ekassa-cloud", Short: "The fleet's side: settings go down to agents, reports come up", Version: version,
-		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
+		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	user := &cobra.Command{Use: "user", Short: "The people and programs that may use the cloud", Args: cobra.NoArgs}
+	user := &cobra.Command{Use: "user", Short: "The people and programs that may use the cloud"}
 	user.AddCommand(addUser())
 	root.AddCommand(serve(), user, backup(), mosquitto())
 	return root

@@ -22,6 +22,7 @@ require (
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // the settings' schema, one judge on both sides
 	github.com/schollz/progressbar/v3 v3.19.1 // the simulated till's progress
 	github.com/spf13/cobra v1.10.2 // commands with help and examples
+	github.com/yuin/goldmark v1.8.7 // the manual at /docs is written in Markdown; no dependencies of its own
 	go.uber.org/goleak v1.3.0 // tests: no goroutine outlives its function
 	golang.org/x/crypto v0.58.0 // argon2id for the console's passwords
 	golang.org/x/image v0.47.0 // draws letters where no printer has them

@@ -25,6 +25,7 @@ import (
 	"ekassa/agent/dispatch"
 	"ekassa/agent/journal"
 	"ekassa/agent/machine"
+	"ekassa/agent/manual"
 	"ekassa/agent/page"
 	"ekassa/agent/people"
 	"ekassa/agent/register"
@@ -131,7 +132,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	metrics.MustRegister(newCollector(desk, j), newCareCollector(machine.Here), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	api := till.Config{
 		Journal: receipts, Desk: desk, Tokens: token.Open(cfg.DataDir),
-		Settings: shop.Settings, People: staff{people.Open(cfg.DataDir)}, Page: page.Handler(),
+		Settings: shop.Settings, People: staff{people.Open(cfg.DataDir)}, Page: page.Handler(), Manual: manual.Handler(till.OpenAPI),
 		Hosts: cfg.Hosts, MetricsOnLAN: cfg.MetricsOnLAN, Metrics: metrics, Log: o.Log,
 	}
 	guests.join(&api, metrics)

@@ -69,6 +69,8 @@ var mayImport = map[string][]string{
 	"agent/token":     {"agent/durable"},
 	"agent/people":    {"agent/durable"},
 	"agent/page":      {"agent/texts"},
+	"agent/openapi":   {},
+	"agent/manual":    {"agent/openapi"}, // it is given the document
 	"agent/uplink":    {"agent/crash", "agent/receipt", "agent/register", "cloud/wire"},
 	"agent/durable":   {},
 	"agent/slip":      {"agent/durable", "agent/receipt", "agent/register", "agent/texts"},
@@ -95,7 +97,7 @@ var mayImport = map[string][]string{
 	"cloud/cmd/ekassa-cloud": {"cloud", "cloud/config", "cloud/fleet", "cloud/usage"},
 	// One page sees them all.
 	"agent": {
-		"agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/machine", "agent/page", "agent/people", "agent/receipt", "agent/register",
+		"agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/machine", "agent/manual", "agent/page", "agent/people", "agent/receipt", "agent/register",
 		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/slip", "agent/till", "agent/token", "agent/uplink", "cloud/wire",
 	},
 	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/people", "agent/texts", "agent/token", "cloud/usage", "cloud/wire", "systemd"},

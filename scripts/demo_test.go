@@ -5,9 +5,6 @@ package scripts_test
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -159,60 +156,4 @@ func free(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
-}
-
-// TestReadme_ItsCommandsWork runs the README's blocks of commands, top to
-// bottom, in one shell and in a copy of the source. Only the ports are others.
-func TestReadme_ItsCommandsWork(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder := t.TempDir()
-	for _, name := range []string{"agent", "cloud", "systemd"} {
-		if err := os.CopyFS(filepath.Join(folder, name), os.DirFS(filepath.Join("..", name))); err != nil && !errors.Is(err, fs.ErrExist) {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{"go.mod", "go.sum"} {
-		data, err := os.ReadFile(filepath.Join("..", name))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(folder, name), data, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	var script strings.Builder
-	script.WriteString("trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n")
-	for _, block := range regexp.MustCompile("(?s)```(sh|yaml)\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
-		switch lang, text := block[1], block[2]; {
-		case strings.HasPrefix(text, "scripts/"): // the two commands themselves
-		case lang == "yaml":
-			script.WriteString("cat > agent.yaml <<'END'\n" + text + "END\n")
-		default:
-			script.WriteString(text)
-		}
-	}
-	ports := strings.NewReplacer("127.0.0.1:8787", free(t), "127.0.0.1:8008", free(t), "127.0.0.1:8788", free(t), "127.0.0.1:1883", free(t))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", ports.Replace(script.String()))
-	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false")
-	cmd.WaitDelay = time.Second
-	var out output
-	cmd.Stdout, cmd.Stderr = io.Writer(&out), &out
-	err = cmd.Run()
-	if err != nil {
-		t.Errorf("%v", err)
-	}
-	for _, want := range []string{`"state":"fiscal"`, `"status":"ok"`, "kassa-1: ", "3 receipts: 3 told yes, 3 fiscal", `"online":true`, "enrolled as baku-01-a"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the README's commands did not print %s", want)
-		}
-	}
-	if t.Failed() {
-		t.Logf("%s\n%s", script.String(), out.String())
-	}
 }

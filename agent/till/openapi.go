@@ -25,7 +25,7 @@ func (a *api) pointer(w http.ResponseWriter, r *request) error {
 		a.Page.ServeHTTP(w, r.Request)
 		return nil
 	}
-	return reply(w, r, http.StatusOK, map[string]string{"name": "ekassa-agent", "api": "/v1", "openapi": "/openapi.yaml"})
+	return reply(w, r, http.StatusOK, map[string]string{"name": "ekassa-agent", "api": "/v1", "openapi": "/openapi.yaml", "docs": "/docs"})
 }
 
 type okBody struct {

@@ -31,6 +31,9 @@ type Config struct {
 	Slips Slips
 	Guest http.Handler
 
+	// Manual is what makers of tills read, at /docs and below it; nil: there is none.
+	Manual http.Handler
+
 	// Metrics is what /metrics shows; the API's own are registered in it.
 	Metrics *prometheus.Registry
 	// MetricsOnLAN opens /metrics, /healthz and /readyz to other machines.
@@ -78,6 +81,10 @@ func New(c Config) http.Handler {
 	}
 	if c.Guest != nil {
 		a.mux.Handle("GET /r/{token}", c.Guest)
+	}
+	if c.Manual != nil {
+		a.mux.Handle("GET /docs", c.Manual)
+		a.mux.Handle("GET /docs/", c.Manual)
 	}
 	a.mux.Handle("/", a.public(a.nowhere))
 	return a.outermost(a.guard(a.mux))

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	cdlog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -184,6 +186,21 @@ func (b *Browser) Size(width int) {
 	Within(b, "size", chromedp.EmulateViewport(int64(width), 800))
 }
 
+// Dark makes the page look as on a screen that is set dark, or bright again.
+func (b *Browser) Dark(is bool) {
+	b.Helper()
+	scheme := "light"
+	if is {
+		scheme = "dark"
+	}
+	Within(b, "make the page "+scheme, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		return err
+	}))
+}
+
 // Says gives the text that a script gives.
 func (b *Browser) Says(script string) string {
 	b.Helper()
@@ -199,12 +216,9 @@ func (b *Browser) Complaints() (list []string) {
 }
 
 // Blameless looks at the page as it stands: nothing is missing in its language,
-// nothing is wider than the screen, every control has a name.
+// and it Fits.
 func (b *Browser) Blameless(name string) {
 	b.Helper()
-	if faults := b.Complaints(); len(faults) > 0 {
-		b.Errorf("%s: the browser complains: %q", name, faults)
-	}
 	text := b.Says(`document.body.innerText`)
 	if key := regexp.MustCompile(`\b(page|kind|label|link|act|proof|problem|reason|state|status|cause)\.[a-z_]+|⟨[^⟩]*⟩`).FindString(text); key != "" {
 		b.Errorf("%s: the text %s is missing", name, key)
@@ -213,6 +227,16 @@ func (b *Browser) Blameless(name string) {
 		if strings.Contains(text, odd) {
 			b.Errorf("%s: the page shows %q:\n%s", name, odd, text)
 		}
+	}
+	b.Fits(name)
+}
+
+// Fits looks at what is true of any page, whatever it says: the browser has nothing
+// to complain of, nothing is wider than the screen, every control has a name.
+func (b *Browser) Fits(name string) {
+	b.Helper()
+	if faults := b.Complaints(); len(faults) > 0 {
+		b.Errorf("%s: the browser complains: %q", name, faults)
 	}
 	wide := b.Says(`document.documentElement.scrollWidth > innerWidth ? [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 120)).join('\n') || 'something' : ''`)
 	if wide != "" {

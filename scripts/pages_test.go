@@ -1,0 +1,109 @@
+package scripts_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestReadme_ItsCommandsWork: what the commands print is looked at in few places.
+func TestReadme_ItsCommandsWork(t *testing.T) {
+	out := follow(t, "../README.md")
+	for _, want := range []string{`"state":"fiscal"`, `"status":"ok"`, "kassa-1: ", "3 receipts: 3 told yes, 3 fiscal", `"online":true`, "enrolled as baku-01-a"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the README's commands did not print %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+}
+
+// TestGuide_ItsCommandsPrintWhatItSays: each line of a block of text stands in what
+// was printed, after the one before it; … stands for anything.
+func TestGuide_ItsCommandsPrintWhatItSays(t *testing.T) {
+	const guide = "../agent/manual/GUIDE.md"
+	out := follow(t, guide)
+	rest, lines := out, 0
+	for _, block := range blocks(t, guide, "text") {
+		for line := range strings.Lines(block.text) {
+			line = strings.TrimSpace(line)
+			at := regexp.MustCompile(strings.ReplaceAll(regexp.QuoteMeta(line), "…", ".*")).FindStringIndex(rest)
+			if at == nil {
+				t.Fatalf("the guide's commands did not print, here:\n%s\nbut:\n%.4000s", line, rest)
+			}
+			rest, lines = rest[at[1]:], lines+1
+		}
+	}
+	if lines < 30 {
+		t.Errorf("the guide says of only %d lines that they are printed", lines)
+	}
+}
+
+type block struct{ lang, text string }
+
+// blocks gives a page's blocks of code in these languages.
+func blocks(t *testing.T, page string, langs ...string) (list []block) {
+	t.Helper()
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range regexp.MustCompile("(?s)```("+strings.Join(langs, "|")+")\n(.*?)```").FindAllStringSubmatch(string(data), -1) {
+		list = append(list, block{b[1], b[2]})
+	}
+	return list
+}
+
+// follow runs a page's blocks of commands, top to bottom, in one shell and in a
+// copy of the source, and gives what they print. Only the ports are others.
+func follow(t *testing.T, page string) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, name := range []string{"agent", "cloud", "systemd"} {
+		if err := os.CopyFS(filepath.Join(folder, name), os.DirFS(filepath.Join("..", name))); err != nil && !errors.Is(err, fs.ErrExist) {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		data, err := os.ReadFile(filepath.Join("..", name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(folder, name), data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var script strings.Builder
+	script.WriteString("trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n")
+	for _, b := range blocks(t, page, "sh", "yaml") {
+		switch {
+		case strings.HasPrefix(b.text, "scripts/"): // the two commands themselves
+		case b.lang == "yaml":
+			script.WriteString("cat > agent.yaml <<'END'\n" + b.text + "END\n")
+		default:
+			script.WriteString(b.text)
+		}
+	}
+	ports := strings.NewReplacer("127.0.0.1:8787", free(t), "127.0.0.1:8008", free(t), "127.0.0.1:8788", free(t), "127.0.0.1:1883", free(t))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", ports.Replace(script.String()))
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false -trimpath") // each copy compiles to the same
+	cmd.WaitDelay = time.Second
+	var out output
+	cmd.Stdout, cmd.Stderr = io.Writer(&out), &out
+	if err := cmd.Run(); err != nil {
+		t.Errorf("%s: %v\n%s\n%s", page, err, script.String(), out.String())
+	}
+	return out.String()
+}

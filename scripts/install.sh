@@ -39,7 +39,9 @@ KEY
 	echo "looking at $url for $arch"
 	apt-get -q update -o Dir::Etc::sourcelist="$list" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any ||
 		refuse "the list of packages cannot be fetched, or its signature is not ours; see the lines above"
-	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends ekassa-agent ||
+	# Nobody can be asked here, where the input is this script: settings that were
+	# changed stay as they are.
+	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold ekassa-agent </dev/null ||
 		refuse "the package cannot be fetched, or is not the one that was signed; see the lines above"
 	cat <<'NEXT'
 

@@ -20,5 +20,5 @@ page for-support-and-the-way-out-1
 curl -fsS http://127.0.0.1:8008/sim/ledger >/root/ledger.json || die "no ledger"
 page for-support-and-the-way-out-2
 [ ! -e /usr/bin/ekassa-agent ] && [ ! -e $config ] || die "it is not removed"
-systemctl is-active --quiet ekassa-agent && die "it runs after it was removed"
+for u in ekassa-agent ekassa-sim; do systemctl is-active --quiet $u && die "$u runs after it was removed"; done
 echo ALL DONE

@@ -74,17 +74,17 @@ func (b *bench) records(ctx context.Context, name string, database func() (strin
 	if err := c.shown(ctx); err != nil {
 		return err
 	}
-	var whole, through, plain, cloudCores, agentCores []float64
+	var whole, through, plain, throughCPU, plainCPU, cloudCores, agentCores []float64
 	for range b.rounds {
 		for _, part := range []struct {
-			to     *[]float64
-			insert func(context.Context, []wire.Record) error
-		}{{&plain, bare.insert}, {&through, alone.insert}} {
-			rate, err := batches(ctx, part.insert)
+			to, cpu *[]float64
+			insert  func(context.Context, []wire.Record) error
+		}{{&plain, &plainCPU, bare.insert}, {&through, &throughCPU, alone.insert}} {
+			rate, cpu, err := batches(ctx, part.insert)
 			if err != nil {
 				return err
 			}
-			*part.to = append(*part.to, rate)
+			*part.to, *part.cpu = append(*part.to, rate), append(*part.cpu, cpu)
 		}
 		t, err := c.tell(ctx)
 		if err != nil {
@@ -96,11 +96,12 @@ func (b *bench) records(ctx context.Context, name string, database func() (strin
 		return err
 	}
 	limit := median(plain)
+	took := fmt.Sprintf("of this side's processor %.0f µs each, bare %.0f µs", median(throughCPU), median(plainCPU))
 	for _, r := range []struct {
 		what, note string
 		rate       float64
 	}{
-		{"records through the store alone into " + name, fmt.Sprintf("%d loops, batches of %d of %d agents", loops, batchSize, batchOf), median(through)},
+		{"records through the store alone into " + name, fmt.Sprintf("%d loops, batches of %d of %d agents; %s", loops, batchSize, batchOf, took), median(through)},
 		{"records from agents to acknowledgement, " + name, fmt.Sprintf("%d agents with TLS on the same machine; the cloud took %.1f cores, they %.1f", len(c.agents), median(cloudCores), median(agentCores)), median(whole)},
 	} {
 		ratio := r.rate / limit
@@ -171,15 +172,16 @@ func (c *chain) kept(ctx context.Context) error {
 }
 
 // batches inserts many, made before the time is taken, by as many loops as the
-// cloud has. Each loop has agents of its own.
-func batches(ctx context.Context, insert func(context.Context, []wire.Record) error) (float64, error) {
+// cloud has. Each loop has agents of its own. rate is in records/s; cpu is what one
+// took of this process's processor, in µs, which a busy machine changes less.
+func batches(ctx context.Context, insert func(context.Context, []wire.Record) error) (rate, cpu float64, err error) {
 	var lists [loops][][]wire.Record
 	for loop := range lists {
 		for range batchCount {
 			lists[loop] = append(lists[loop], nextBatch(loop))
 		}
 	}
-	begun := time.Now()
+	begun, before := time.Now(), ownCPU()
 	parts, ctx := errgroup.WithContext(ctx)
 	for _, list := range lists {
 		parts.Go(func() error {
@@ -191,8 +193,9 @@ func batches(ctx context.Context, insert func(context.Context, []wire.Record) er
 			return nil
 		})
 	}
-	err := parts.Wait()
-	return loops * batchCount * batchSize / time.Since(begun).Seconds(), err
+	err = parts.Wait()
+	const n = loops * batchCount * batchSize
+	return n / time.Since(begun).Seconds(), 1e6 * (ownCPU() - before).Seconds() / n, err
 }
 
 var batchSeq [loops]int64

@@ -348,9 +348,9 @@ func (l *Loop) warn() error {
 }
 
 // clock compares the register's clock with ours, by a document that it has just
-// made.
+// made and told the time of.
 func (l *Loop) clock(o register.Outcome, began time.Time) {
-	if o.Verdict == register.Made && o.Document != nil {
+	if o.Verdict == register.Made && o.Document != nil && !o.Document.Untimed {
 		l.tells(o.Document.At, began)
 	}
 }

@@ -208,3 +208,29 @@ func TestReports_ADifferenceIsNamedByReceipt(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// A register whose clock is off is shown and warned of, at every maker: also where
+// only the opening of the shift tells the time.
+func TestClock_OfEveryMakerIsWatched(t *testing.T) {
+	t.Parallel()
+	for _, m := range models {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			sim, at := ofModel(t, m)
+			sim.SetClock(5 * time.Minute)
+			s := newShop(t, at)
+			s.serve(fast)
+			till := s.till()
+			for _, id := range []string{"a", "b"} { // the second does not make it forgotten
+				till.Post("/v1/receipts", sale(id), wait).Want(http.StatusCreated)
+				a := till.Get("/v1/status").Want(http.StatusOK)
+				if a.Field("register.clock.off") != "true" || a.Field("message.code") != "clock_off" {
+					t.Errorf("after %s: %s", id, a.Body)
+				}
+			}
+			if has := string(till.Get("/metrics").Want(http.StatusOK).Body); !strings.Contains(has, "\nekassa_register_clock_ahead_seconds{register=\"kassa-1\"} ") {
+				t.Error("the metrics do not have it")
+			}
+		})
+	}
+}

@@ -61,6 +61,7 @@ type Document struct {
 	URL            string    `json:"url,omitempty"` // where the buyer can check it
 	Printed        bool      `json:"printed"`       // whether paper came out
 	At             time.Time `json:"at"`
+	Untimed        bool      `json:"-"` // the register told no time: At is by our clock; not kept
 }
 
 // ShortID is what is printed of a fiscal id: its first 12 characters (rules.md 2).

@@ -30,7 +30,7 @@ type Queue struct {
 }
 
 // Clock is how a register's clock compares with ours. Registers tell the time
-// with their documents only, and with the opening of a shift.
+// with the opening of a shift, and AzSmart's with their documents.
 type Clock struct {
 	Ahead time.Duration `json:"ahead"`       // of ours
 	At    time.Time     `json:"at,omitzero"` // when they were compared; zero: never

@@ -227,7 +227,7 @@ func (d *Driver) made(route string, sent facts, a answer) receipt.Document {
 		doc.Shift = s
 	}
 	if doc.At.IsZero() {
-		doc.At = d.cfg.Now()
+		doc.At, doc.Untimed = d.cfg.Now(), true
 	}
 	if route == routeRollback {
 		// The answer's documentID may be the parent's, said back (5.3).

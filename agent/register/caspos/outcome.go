@@ -243,7 +243,7 @@ func (d *Driver) document(operation string, data object) receipt.Document {
 		doc.URL = prefix + doc.ShortID
 	}
 	if doc.At.IsZero() {
-		doc.At = d.cfg.Now().Truncate(time.Second)
+		doc.At, doc.Untimed = d.cfg.Now().Truncate(time.Second), true
 	}
 	return doc
 }

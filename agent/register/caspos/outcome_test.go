@@ -36,7 +36,7 @@ func TestSend_ReadsTheDocument(t *testing.T) {
 		}
 		want := receipt.Document{
 			FiscalID: longID, ShortID: "4FXHkv2U6q8g", Number: "42", RegisterID: "231126A1A1000042", RegisterSerial: "CAS-1",
-			Shift: "2026-11-23T04:00:00Z", URL: "https://monitoring.example/#/index?doc=4FXHkv2U6q8g", Printed: true, At: d.cfg.Now(),
+			Shift: "2026-11-23T04:00:00Z", URL: "https://monitoring.example/#/index?doc=4FXHkv2U6q8g", Printed: true, At: d.cfg.Now(), Untimed: true,
 		}
 		if *o.Document != want {
 			t.Errorf("%s:\n got %+v\nwant %+v", said, *o.Document, want)

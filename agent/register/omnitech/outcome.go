@@ -164,7 +164,7 @@ func (d *Driver) document(ids made, a answer) receipt.Document {
 		RegisterSerial: serial, Shift: shift, Printed: true, At: a.time(d.cfg.Zone, "date"),
 	}
 	if doc.At.IsZero() {
-		doc.At = d.cfg.Now()
+		doc.At, doc.Untimed = d.cfg.Now(), true
 	}
 	if prefix != "" {
 		doc.URL = prefix + doc.ShortID

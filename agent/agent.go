@@ -136,6 +136,13 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		Hosts: cfg.Hosts, MetricsOnLAN: cfg.MetricsOnLAN, Metrics: metrics, Log: o.Log,
 	}
 	guests.join(&api, metrics)
+	if name := announcer(cfg, listener.Addr(), o.Log); name != nil {
+		api.Named = name.Name
+		parts.Go(func() error {
+			name.Run(ctx)
+			return nil
+		})
+	}
 	tills := till.New(api)
 
 	parts.Go(func() error { return till.Serve(ctx, listener, tills, o.Log) })

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ekassa/agent/config"
-	"ekassa/agent/discovery"
 	"ekassa/agent/dispatch"
 	"ekassa/agent/receipt"
 	"ekassa/agent/slip"
@@ -141,11 +140,7 @@ func phonesReach(cfg config.Config) string {
 
 // ownAddr is this machine's IPv4 address in the shop's network.
 func ownAddr(cfg config.Config) (netip.Addr, bool) {
-	names := cfg.Discovery.Interfaces
-	if len(names) == 0 {
-		names, _, _ = discovery.LAN() // where it cannot be read there is none
-	}
-	for _, name := range names {
+	for _, name := range interfaces(cfg) {
 		i, err := net.InterfaceByName(name)
 		if err != nil {
 			continue

@@ -73,6 +73,7 @@ var mayImport = map[string][]string{
 	"agent/manual":    {"agent/openapi"}, // it is given the document
 	"agent/uplink":    {"agent/crash", "agent/receipt", "agent/register", "cloud/wire"},
 	"agent/durable":   {},
+	"agent/announce":  {},
 	"agent/slip":      {"agent/durable", "agent/receipt", "agent/register", "agent/texts"},
 	"agent/till":      {"agent/crash", "agent/receipt", "agent/register", "agent/texts", "cloud/wire"},
 	// It knows its protocol's page only, as the simulator does.
@@ -97,7 +98,7 @@ var mayImport = map[string][]string{
 	"cloud/cmd/ekassa-cloud": {"cloud", "cloud/config", "cloud/fleet", "cloud/usage"},
 	// One page sees them all.
 	"agent": {
-		"agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/machine", "agent/manual", "agent/page", "agent/people", "agent/receipt", "agent/register",
+		"agent/announce", "agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/machine", "agent/manual", "agent/page", "agent/people", "agent/receipt", "agent/register",
 		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/slip", "agent/till", "agent/token", "agent/uplink", "cloud/wire",
 	},
 	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/people", "agent/texts", "agent/token", "cloud/usage", "cloud/wire", "systemd"},

@@ -193,6 +193,7 @@ func Doctor(ctx context.Context, cfg config.Config) []Finding {
 				"", "bind one in the settings: the till signs with its Merchant ID")
 		}
 	}
+	nameFinding(cfg, note)
 	slipFindings(ctx, cfg, note)
 	cloudFindings(cfg, note)
 	if len(cfg.Settings.Registers) == 0 {

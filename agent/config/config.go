@@ -7,6 +7,7 @@
 //	data_dir: /var/lib/ekassa-agent
 //	listen: 127.0.0.1:8787            # the till's API and the staff page
 //	hosts: [till-server.lan]          # names besides its addresses by which tills may call it
+//	name: ekassa                      # http://ekassa.local:8787 in the shop's network; "" announces nothing
 //	metrics_on_lan: false             # healthz, readyz and metrics beyond loopback
 //	cloud: {broker: "mqtts://mqtt.example.com:8883", agent_id: baku-0001}
 //	discovery: {interfaces: [eth0], sweep: [192.168.1.0/24]}
@@ -33,6 +34,7 @@ import (
 const (
 	DefaultDataDir = "/var/lib/ekassa-agent"
 	DefaultListen  = "127.0.0.1:8787"
+	DefaultName    = "ekassa"
 )
 
 // Config is agent.yaml with its defaults filled in and its values checked.
@@ -47,6 +49,10 @@ type Config struct {
 	// Hosts are names, lower-case and without port, that are allowed in the
 	// Host header besides the agent's own addresses. Default none.
 	Hosts []string
+	// Name is announced by multicast DNS, with .local behind it, where Listen is in
+	// reach of the network; "" is none. Where another machine has it, a number is
+	// put behind it. Default [DefaultName].
+	Name string
 	// MetricsOnLAN serves /healthz, /readyz and /metrics beyond loopback.
 	// Default false.
 	MetricsOnLAN bool

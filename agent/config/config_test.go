@@ -23,6 +23,7 @@ const full = `
 data_dir: /srv/ekassa
 listen: 0.0.0.0:8787
 hosts: [Till-Server.lan, 192.168.1.5]
+name: Kassa-Bar
 metrics_on_lan: true
 cloud:
   broker: mqtts://mqtt.example.com
@@ -68,7 +69,7 @@ func TestParse_Full(t *testing.T) {
 	}
 	s.Shift.AutoClose = wire.AutoCloseAt
 	want := config.Config{
-		DataDir: "/srv/ekassa", Listen: "0.0.0.0:8787", Hosts: []string{"till-server.lan", "192.168.1.5"}, MetricsOnLAN: true,
+		DataDir: "/srv/ekassa", Listen: "0.0.0.0:8787", Hosts: []string{"till-server.lan", "192.168.1.5"}, Name: "kassa-bar", MetricsOnLAN: true,
 		Cloud: &config.Cloud{Broker: "mqtts://mqtt.example.com:8883", AgentID: "baku-0001"},
 		Discovery: config.Discovery{
 			Interfaces: []string{"eth0", "wlan0"},
@@ -121,11 +122,11 @@ func TestParse_NamesEveryFault(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"nothing", "", "is empty; write at least data_dir"},
 		{"comments", "# later\n", "is empty; write at least data_dir"},
-		{"text", "hello\n", "line 1: found text; write keys and values: data_dir, listen, hosts, metrics_on_lan, cloud, discovery, front_doors, slip, settings"},
+		{"text", "hello\n", "line 1: found text; write keys and values: data_dir, listen, hosts, name, metrics_on_lan, cloud, discovery, front_doors, slip, settings"},
 		{"two documents", "listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2\n", "has more than one yaml document; keep one"},
 		{"broken", "listen: \"127\n", "line 1: is not yaml: could not find end character of double-quoted text; mend the line or the one before"},
 		{"unknown", "listen: 127.0.0.1:1\nlistne: x\ncloud: {broker: 'mqtts://h', agent_id: a, ca: f}\n",
-			"line 2: listne: unknown key; known here are data_dir, listen, hosts, metrics_on_lan, cloud, discovery, front_doors, slip, settings; " +
+			"line 2: listne: unknown key; known here are data_dir, listen, hosts, name, metrics_on_lan, cloud, discovery, front_doors, slip, settings; " +
 				"line 3: cloud.ca: unknown key; known here are broker, agent_id"},
 		{"twice", "listen: 127.0.0.1:1\ndata_dir: /x\nlisten: 127.0.0.1:2\n", "line 3: listen: is written twice, first in line 1; keep one of the two"},
 		{"no value", "listen:\ncloud: ~\n", "line 1: listen: has no value; write one, or leave the line out; line 2: cloud: has no value; write one, or leave the line out"},
@@ -139,6 +140,7 @@ func TestParse_NamesEveryFault(t *testing.T) {
 		{"yes", "metrics_on_lan: yes", `line 1: metrics_on_lan: found "yes"; write true or false`},
 		{"hosts", "hosts: ['*.lan', 'till:80', true]", `line 1: hosts[0]: "*.lan" is no host name; write it without scheme, port and wildcards; ` +
 			`line 1: hosts[1]: "till:80" is no host name; write it without scheme, port and wildcards; line 1: hosts[2]: found a boolean; write text, in quotes`},
+		{"name", "name: ekassa.local", `line 1: name: "ekassa.local" is no name of a machine; write letters, digits and '-' without .local, for example ekassa`},
 		{"cloud", "cloud:\n  broker: http://x\n  agent_id: a/b", `line 2: cloud.broker: "http://x" begins neither with mqtts:// nor with mqtt://; write for example mqtts://mqtt.example.com:8883; ` +
 			`line 3: cloud.agent_id: "a/b" is no agent id; write 1 to 64 letters, digits, '-', '_' and '.', as the cloud has it`},
 		{"discovery", "discovery:\n  interfaces: [eth 0]\n  sweep: [192.168.0.0/21, 8.8.8.0/24, 192.168.1.1, '::ffff:10.0.0.0/120']",

@@ -22,8 +22,8 @@ func Parse(data []byte) (Config, error) {
 	if root == nil {
 		return Config{}, t.err()
 	}
-	c := Config{DataDir: DefaultDataDir, Listen: DefaultListen, Settings: wire.DefaultSettings()}
-	f := t.fields(root, "", "data_dir", "listen", "hosts", "metrics_on_lan", "cloud", "discovery", "front_doors", "slip", "settings")
+	c := Config{DataDir: DefaultDataDir, Listen: DefaultListen, Name: DefaultName, Settings: wire.DefaultSettings()}
+	f := t.fields(root, "", "data_dir", "listen", "hosts", "name", "metrics_on_lan", "cloud", "discovery", "front_doors", "slip", "settings")
 	if n, ok := f["data_dir"]; ok {
 		if c.DataDir = t.text(n, "data_dir"); c.DataDir == "" || strings.ContainsRune(c.DataDir, 0) {
 			t.refuse(n, "data_dir", "is no path; write the folder for the journal")
@@ -34,6 +34,11 @@ func Parse(data []byte) (Config, error) {
 	}
 	if n, ok := f["hosts"]; ok {
 		c.Hosts = t.hosts(n)
+	}
+	if n, ok := f["name"]; ok {
+		if c.Name = strings.ToLower(t.text(n, "name")); c.Name != "" && !labelForm.MatchString(c.Name) {
+			t.refuse(n, "name", quote(c.Name)+" is no name of a machine; write letters, digits and '-' without .local, for example "+DefaultName)
+		}
 	}
 	if n, ok := f["metrics_on_lan"]; ok {
 		c.MetricsOnLAN = t.boolean(n, "metrics_on_lan")
@@ -129,6 +134,9 @@ func (t *tree) listen(n *node, path string) string {
 	}
 	return s
 }
+
+// labelForm leaves room for a number behind it.
+var labelForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,56}[a-z0-9])?$`)
 
 var hostForm = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
 

@@ -51,7 +51,8 @@ func (a *api) allowsHost(hostport string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
 	}
-	return a.hosts[strings.ToLower(strings.TrimSuffix(host, "."))]
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return a.hosts[host] || a.Named != nil && host != "" && host == a.Named()
 }
 
 // guard refuses what no route should have to look at.

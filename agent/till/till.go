@@ -40,6 +40,8 @@ type Config struct {
 	MetricsOnLAN bool
 	// Hosts are further names that the agent is known by on the network.
 	Hosts []string
+	// Named gives the one that it announces there now, "" for none; nil: never one.
+	Named func() string
 }
 
 // api is the handler behind New.

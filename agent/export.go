@@ -21,6 +21,7 @@ import (
 	"ekassa/agent/journal"
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
+	"ekassa/cloud/wire"
 )
 
 const aboutExport = `What an ekassa agent knows, for whoever has to look into a question.
@@ -229,14 +230,44 @@ func agentLog(ctx context.Context, e Evidence) []byte {
 // masked puts *** where a secret of the settings stands. Logs of ours have none;
 // what a register or a library says may.
 func masked(text []byte, cfg config.Config) []byte {
-	for _, r := range cfg.Settings.Registers {
-		for _, secret := range []string{r.MerchantID.Reveal(), r.Password.Reveal()} {
-			if len(secret) > 3 { // what is shorter is a word, and hides nothing
-				text = bytes.ReplaceAll(text, []byte(secret), []byte("***"))
+	all, err := everSet(cfg)
+	if err != nil {
+		return fmt.Appendf(nil, "the agent's log is left out, since nobody knows which secrets may be in it: %v\n", err)
+	}
+	for _, s := range all {
+		for _, r := range s.Registers {
+			for _, secret := range []string{r.MerchantID.Reveal(), r.Password.Reveal()} {
+				if len(secret) > 3 { // what is shorter is a word, and hides nothing
+					text = bytes.ReplaceAll(text, []byte(secret), []byte("***"))
+				}
 			}
 		}
 	}
 	return text
+}
+
+// everSet are the settings of agent.yaml, and those that the cloud has pushed and
+// that are still known.
+func everSet(cfg config.Config) ([]wire.Settings, error) {
+	var p pushed
+	if _, err := p.load(filepath.Join(cfg.DataDir, settingsFile), cfg.Settings); err != nil {
+		return nil, err
+	}
+	all, kept := []wire.Settings{cfg.Settings}, []json.RawMessage{p.Settings}
+	if p.Trial != nil {
+		kept = append(kept, p.Trial.Settings)
+	}
+	for _, data := range kept {
+		if len(data) == 0 {
+			continue
+		}
+		s, err := wire.ParseSettings(data)
+		if err != nil {
+			return nil, fmt.Errorf("read the pushed settings: %w", err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 // EvidenceTime reads the beginning or end of a time: a day, which begins at its

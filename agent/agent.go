@@ -50,6 +50,7 @@ type Options struct {
 	Cloud uplink.Pace // zero: uplink.DefaultPace
 
 	Watchdog Watchdog // fed while the program lives
+	Programs Programs // how another version takes this one's place
 
 	Reload <-chan wire.Settings // those of agent.yaml, whenever a person has changed them; nil: never
 	Grace  time.Duration        // how long pushed settings have to prove themselves; 0: two minutes
@@ -65,8 +66,8 @@ type Look struct {
 }
 
 // Run serves until ctx ends, and then finishes what is on its way. ErrRestart
-// means that it should be run again. Any other error
-// means that the agent cannot do its work; nothing was touched where it comes
+// means that it should be run again, and ErrUpdate that another version of the
+// program should be. Any other error means that the agent cannot do its work; nothing was touched where it comes
 // from the configuration, an occupied port or a journal in use.
 func Run(ctx context.Context, cfg config.Config, o Options) error {
 	if o.Log == nil {
@@ -127,9 +128,10 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	if err := shop.start(); err != nil {
 		return err
 	}
+	versions := newPrograms(o.Programs, cfg, shop, j, o.Log)
 	metrics := prometheus.NewRegistry()
 	guests.settings = shop.Settings
-	metrics.MustRegister(newCollector(desk, j), newCareCollector(machine.Here), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.MustRegister(newCollector(desk, j), versionMetrics(o.Version, versions), newCareCollector(machine.Here), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	api := till.Config{
 		Journal: receipts, Desk: desk, Tokens: token.Open(cfg.DataDir),
 		Settings: shop.Settings, People: staff{people.Open(cfg.DataDir)}, Page: page.Handler(), Manual: manual.Handler(till.OpenAPI),
@@ -182,10 +184,11 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		}
 	})
 	if cfg.Cloud != nil {
-		office := &office{shop: shop, desk: desk, journal: j, own: credential.In(cfg.DataDir), logs: logs}
+		office := &office{shop: shop, desk: desk, journal: j, own: credential.In(cfg.DataDir), logs: logs, versions: versions}
 		parts.Go(func() error { return office.run(ctx, *cfg.Cloud, o, metrics) })
 	}
-	o.Log.Info("ready", "listen", listener.Addr().String(), "registers", len(shop.Settings().Registers), "unclean", j.Unclean())
+	parts.Go(func() error { return versions.run(ctx) })
+	o.Log.Info("ready", "listen", listener.Addr().String(), "registers", len(shop.Settings().Registers), "unclean", j.Unclean(), "version", o.Version)
 	if o.started != nil {
 		o.started(shop)
 	}

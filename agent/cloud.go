@@ -48,6 +48,8 @@ type office struct {
 	journal *journal.Journal
 	own     *credential.Credential
 	logs    *logTail
+
+	versions *programs
 }
 
 // run keeps the connection to the cloud until ctx ends. Error: ErrRestart.
@@ -62,7 +64,7 @@ func (o *office) run(ctx context.Context, c config.Cloud, opt Options, metrics p
 	u := uplink.New(uplink.Config{
 		Agent: c.AgentID, Broker: c.Broker, Version: opt.Version, Journal: o.journal, Pace: pace, Log: opt.Log,
 		TLS:   func() (*tls.Config, error) { return o.own.TLS(c.Broker) },
-		Apply: o.shop.Apply, Reported: o.shop.Reported, Health: o.health, Do: o.do,
+		Apply: o.apply, Reported: o.reported, Health: o.health, Do: o.do,
 		Restart: sync.OnceFunc(func() { close(restart) }),
 	})
 	metrics.MustRegister(connected(u, o.journal))
@@ -81,6 +83,24 @@ func (o *office) run(ctx context.Context, c config.Cloud, opt Options, metrics p
 		}
 	})
 	return parts.Wait()
+}
+
+// apply takes settings that the cloud pushed. A version of the program that has not
+// proven itself takes none: the one before may not be able to read them. The cloud
+// pushes them until they are judged.
+func (o *office) apply(rev int64, settings []byte) wire.Reported {
+	if o.versions.onTrial() {
+		return o.reported()
+	}
+	o.shop.Apply(rev, settings)
+	return o.reported()
+}
+
+// reported says what became of what was ordered: settings, and the program.
+func (o *office) reported() wire.Reported {
+	r := o.shop.Reported()
+	r.Program = o.versions.report()
+	return r
 }
 
 // health says how the agent is.
@@ -123,6 +143,7 @@ type order struct {
 	ID       string `json:"id"`       // of reprint: the receipt's
 	By       string `json:"by"`       // who ordered it
 	Lines    int    `json:"lines"`    // of send_logs; 0: as many as fit
+	Version  string `json:"version"`  // of update
 }
 
 // do does a command of the cloud's, as the till's own call would.
@@ -142,6 +163,8 @@ func (o *office) do(ctx context.Context, c wire.Command) (any, error) {
 		return map[string][]string{"lines": o.logs.last(a.Lines)}, nil
 	case wire.CommandReprint:
 		return nil, o.desk.Reprint(ctx, a.Terminal, a.ID)
+	case wire.CommandUpdate:
+		return o.versions.fetch(ctx, o.own, a.Version)
 	case wire.CommandRediscover:
 		return o.rediscover(ctx, a.Register), nil
 	}

@@ -81,6 +81,7 @@ var mayImport = map[string][]string{
 	// Of the cloud the agent knows the contract alone.
 	"agent/config":     {"agent/durable", "cloud/wire"},
 	"agent/credential": {"agent/durable", "cloud/wire"},
+	"agent/update":     {"agent/crash", "agent/durable", "cloud/wire"},
 	// What the fleet's operator works with.
 	"cloud/fleet": {"cloud/wire"},
 	"cloud/store": {"cloud/fleet", "cloud/wire"},
@@ -99,13 +100,16 @@ var mayImport = map[string][]string{
 	// One page sees them all.
 	"agent": {
 		"agent/announce", "agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/machine", "agent/manual", "agent/page", "agent/people", "agent/receipt", "agent/register",
-		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/slip", "agent/till", "agent/token", "agent/uplink", "cloud/wire",
+		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/slip", "agent/till", "agent/token", "agent/update", "agent/uplink", "cloud/wire",
 	},
-	"agent/cmd/ekassa-agent": {"agent", "agent/config", "agent/discovery", "agent/durable", "agent/people", "agent/texts", "agent/token", "cloud/usage", "cloud/wire", "systemd"},
-	"systemd":                {}, // the units as text
-	"agent/till/replay":      {}, // a till in software knows the API only
-	"agent/slip/printer":     {}, // a receipt printer in software knows ESC/POS only
-	"agent/cmd/ekassa-sim":   {"agent/register/simulator", "agent/slip/printer", "agent/till/replay", "cloud/usage"},
+	"agent/cmd/ekassa-agent": {
+		"agent", "agent/config", "agent/discovery", "agent/durable", "agent/journal", "agent/people", "agent/texts", "agent/token", "agent/update", "cloud/usage", "cloud/wire", "systemd",
+	},
+	"agent/cmd/ekassa-release": {"agent/journal", "agent/update", "cloud/wire"},
+	"systemd":                  {}, // the units as text
+	"agent/till/replay":        {}, // a till in software knows the API only
+	"agent/slip/printer":       {}, // a receipt printer in software knows ESC/POS only
+	"agent/cmd/ekassa-sim":     {"agent/register/simulator", "agent/slip/printer", "agent/till/replay", "cloud/usage"},
 }
 
 // testOnly packages help tests, may import anything, and are in no program.
@@ -142,7 +146,7 @@ func TestEachToolHasOneDoor(t *testing.T) {
 		{"github.com/mochi-mqtt/server/v2", []string{"cloud/broker"}, "it publishes wills unasked, and forgets the wrong one of two connections; broker.enter and hook.admit see to that"},
 		{"github.com/coreos/go-systemd/v22", []string{"agent/cmd/ekassa-agent"}, "a library that is used elsewhere too must not speak to systemd"},
 		{"github.com/kardianos/service", []string{"agent/cmd/ekassa-agent"}, "its worker may die while the service looks healthy"},
-		{"github.com/spf13/cobra", []string{"agent/cmd/ekassa-agent", "agent/cmd/ekassa-sim", "agent/cmd/ekassa-bench", "cloud/cmd/ekassa-cloud", "cloud/usage"}, "flags are read in one place"},
+		{"github.com/spf13/cobra", []string{"agent/cmd/ekassa-agent", "agent/cmd/ekassa-sim", "agent/cmd/ekassa-bench", "agent/cmd/ekassa-release", "cloud/cmd/ekassa-cloud", "cloud/usage"}, "flags are read in one place"},
 		{"github.com/santhosh-tekuri/jsonschema/v6", []string{"cloud/wire"}, "settings are judged in one place"},
 	}
 	for _, p := range list(t, "ekassa/...") {

@@ -13,11 +13,12 @@ import (
 	"ekassa/agent/durable"
 	"ekassa/agent/journal"
 	"ekassa/agent/receipt"
+	"ekassa/agent/update"
 )
 
 // Reset makes a machine ready for another shop: it writes the evidence to a new
 // file out, as Export does, and then empties the data folder. The configuration
-// stays. It refuses, and touches nothing, while an agent runs on the folder, and
+// stays, and so do the versions of the program. It refuses, and touches nothing, while an agent runs on the folder, and
 // while anything in it is unfinished: a receipt that is not final, a paper that
 // has not come out, a shift that is open, a record that the cloud has not stored.
 func Reset(ctx context.Context, cfg config.Config, version, out string) error {
@@ -39,6 +40,9 @@ func Reset(ctx context.Context, cfg config.Config, version, out string) error {
 		return fmt.Errorf("reset: %w", err)
 	}
 	for _, e := range entries {
+		if e.Name() == update.FolderName { // the program is not the shop's
+			continue
+		}
 		err = errors.Join(err, os.RemoveAll(filepath.Join(cfg.DataDir, e.Name())))
 	}
 	if err = errors.Join(err, durable.SyncFolder(cfg.DataDir)); err != nil {

@@ -14,6 +14,7 @@
 //	front_doors:
 //	  - {protocol: azsmart, listen: "0.0.0.0:8008", terminal: till-1}
 //	slip: {printer: "192.168.1.50:9100"}   # where guests get a slip while the register is away; see Slip
+//	update: {quiet: 10m}              # so long without a receipt before another version of the program is begun
 //	settings: {...}                   # see package wire; used until the cloud has pushed some
 package config
 
@@ -26,6 +27,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"ekassa/cloud/wire"
 )
@@ -35,6 +37,7 @@ const (
 	DefaultDataDir = "/var/lib/ekassa-agent"
 	DefaultListen  = "127.0.0.1:8787"
 	DefaultName    = "ekassa"
+	DefaultQuiet   = 10 * time.Minute
 )
 
 // Config is agent.yaml with its defaults filled in and its values checked.
@@ -66,6 +69,9 @@ type Config struct {
 	FrontDoors []FrontDoor
 	// Slip is nil where there is no receipt printer for guests' slips.
 	Slip *Slip
+	// Quiet is how long no receipt must have come before another version of the
+	// program is begun. Default [DefaultQuiet].
+	Quiet time.Duration
 	// Settings are used until the cloud has pushed some. Without a settings
 	// key they are wire.DefaultSettings: no registers yet.
 	Settings wire.Settings
@@ -157,6 +163,30 @@ func Load(path string) (Config, error) {
 	}
 	c.Warnings = append(c.Warnings, permissions(path, mode, c.Settings)...)
 	return c, nil
+}
+
+// DataDir gives the data_dir of the file alone, as [Load] would, and passes over
+// all that it does not know: the launcher has to find a newer program that may
+// read a newer file.
+func DataDir(path string) (string, error) {
+	data, _, err := read(path)
+	if err != nil {
+		return "", fmt.Errorf("load config: %w", err)
+	}
+	t := &tree{faults: &faults{}, lines: map[string]int{}}
+	dir := DefaultDataDir
+	if root := t.parse(data); root != nil && root.kind == mapping {
+		if n, ok := root.fields["data_dir"]; ok {
+			dir = t.text(n, "data_dir")
+		}
+	}
+	if err := t.err(); err != nil {
+		return "", fmt.Errorf("load config %s: %w", path, err)
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(filepath.Dir(path), dir)
+	}
+	return filepath.Abs(dir)
 }
 
 func read(path string) ([]byte, fs.FileMode, error) {

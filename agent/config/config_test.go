@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"ekassa/agent/config"
 	"ekassa/cloud/wire"
@@ -32,6 +33,7 @@ discovery: {interfaces: [eth0, wlan0], sweep: [192.168.1.7/24, 10.0.0.0/22]}
 front_doors:
   - {protocol: azsmart, listen: "0.0.0.0:8008", terminal: till-1}
 slip: {printer: "192.168.1.50:9100", paper: 58, shop: "Nizami 10", link: "HTTP://Ekassa.local/", listen: "0.0.0.0:8080"}
+update: {quiet: 20m}
 settings:
   module: {enabled: true, show_on_terminal: true, auto_send: false}
   tax: {name: ƏDV, rate: 18.00}
@@ -77,6 +79,7 @@ func TestParse_Full(t *testing.T) {
 		},
 		FrontDoors: []config.FrontDoor{{Protocol: "azsmart", Listen: "0.0.0.0:8008", Terminal: "till-1"}},
 		Slip:       &config.Slip{Printer: "192.168.1.50:9100", Paper: 58, Shop: "Nizami 10", Link: "http://ekassa.local", Listen: "0.0.0.0:8080"},
+		Quiet:      20 * time.Minute,
 		Settings:   s,
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -122,11 +125,12 @@ func TestParse_NamesEveryFault(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"nothing", "", "is empty; write at least data_dir"},
 		{"comments", "# later\n", "is empty; write at least data_dir"},
-		{"text", "hello\n", "line 1: found text; write keys and values: data_dir, listen, hosts, name, metrics_on_lan, cloud, discovery, front_doors, slip, settings"},
+		{"text", "hello\n", "line 1: found text; write keys and values: data_dir, listen, hosts, name, metrics_on_lan, cloud, discovery, front_doors, slip, update, settings"},
 		{"two documents", "listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2\n", "has more than one yaml document; keep one"},
+		{"no quiet", "update: {quiet: 0s}\n", "line 1: update.quiet: is no time from 1s to 24h; write for example 10m"},
 		{"broken", "listen: \"127\n", "line 1: is not yaml: could not find end character of double-quoted text; mend the line or the one before"},
 		{"unknown", "listen: 127.0.0.1:1\nlistne: x\ncloud: {broker: 'mqtts://h', agent_id: a, ca: f}\n",
-			"line 2: listne: unknown key; known here are data_dir, listen, hosts, name, metrics_on_lan, cloud, discovery, front_doors, slip, settings; " +
+			"line 2: listne: unknown key; known here are data_dir, listen, hosts, name, metrics_on_lan, cloud, discovery, front_doors, slip, update, settings; " +
 				"line 3: cloud.ca: unknown key; known here are broker, agent_id"},
 		{"twice", "listen: 127.0.0.1:1\ndata_dir: /x\nlisten: 127.0.0.1:2\n", "line 3: listen: is written twice, first in line 1; keep one of the two"},
 		{"no value", "listen:\ncloud: ~\n", "line 1: listen: has no value; write one, or leave the line out; line 2: cloud: has no value; write one, or leave the line out"},
@@ -334,4 +338,26 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("took %+v", c)
 		}
 	})
+}
+
+func TestDataDir_IsFoundInAFileOfANewerProgram(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "agent.yaml")
+	for text, want := range map[string]string{
+		"data_dir: /srv/x\nlater: {a: 1}\n": "/srv/x",
+		"data_dir: data\nlisten: no\n":      filepath.Join(filepath.Dir(file), "data"),
+		"listen: no\n":                      config.DefaultDataDir,
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := config.DataDir(file); err != nil || got != want {
+			t.Errorf("%q: %s, %v", text, got, err)
+		}
+	}
+	if err := os.WriteFile(file, []byte("data_dir: [a\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := config.DataDir(file); err == nil {
+		t.Errorf("%s is found in what is not YAML", got)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ekassa/cloud/wire"
 )
@@ -22,8 +23,8 @@ func Parse(data []byte) (Config, error) {
 	if root == nil {
 		return Config{}, t.err()
 	}
-	c := Config{DataDir: DefaultDataDir, Listen: DefaultListen, Name: DefaultName, Settings: wire.DefaultSettings()}
-	f := t.fields(root, "", "data_dir", "listen", "hosts", "name", "metrics_on_lan", "cloud", "discovery", "front_doors", "slip", "settings")
+	c := Config{DataDir: DefaultDataDir, Listen: DefaultListen, Name: DefaultName, Quiet: DefaultQuiet, Settings: wire.DefaultSettings()}
+	f := t.fields(root, "", "data_dir", "listen", "hosts", "name", "metrics_on_lan", "cloud", "discovery", "front_doors", "slip", "update", "settings")
 	if n, ok := f["data_dir"]; ok {
 		if c.DataDir = t.text(n, "data_dir"); c.DataDir == "" || strings.ContainsRune(c.DataDir, 0) {
 			t.refuse(n, "data_dir", "is no path; write the folder for the journal")
@@ -55,6 +56,9 @@ func Parse(data []byte) (Config, error) {
 	if n, ok := f["slip"]; ok {
 		c.Slip = t.slip(n)
 	}
+	if n, ok := f["update"]; ok {
+		c.Quiet = t.quiet(n)
+	}
 	settings, given := f["settings"]
 	if given {
 		c.Settings = t.settings(settings)
@@ -71,6 +75,19 @@ func (t *tree) refuse(n *node, path, message string) {
 	if n.kind != bad {
 		t.add(n.line, path, message)
 	}
+}
+
+// quiet reads update.
+func (t *tree) quiet(n *node) time.Duration {
+	q, ok := t.fields(n, "update", "quiet")["quiet"]
+	if !ok {
+		return DefaultQuiet
+	}
+	d, err := time.ParseDuration(t.text(q, "update.quiet"))
+	if err != nil || d < time.Second || d > 24*time.Hour {
+		t.refuse(q, "update.quiet", "is no time from 1s to 24h; write for example 10m")
+	}
+	return d
 }
 
 // fields returns the fields of a mapping, and refuses the unknown.

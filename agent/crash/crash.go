@@ -25,6 +25,19 @@ const (
 	Acknowledged = "acknowledged" // the cloud's acknowledgement is on disk
 )
 
+// The points of an update, in the order in which a version passes them.
+const (
+	FloorRaised   = "floor_raised"   // nothing lower is taken any more, no byte of the program is here
+	ProgramKept   = "program_kept"   // it is on the disk under a name that nobody looks for
+	VersionNamed  = "version_named"  // it has its place, nothing speaks of it
+	VersionStaged = "version_staged" // it waits for a quiet moment
+	Switched      = "switched"       // it is to run from the next start on
+	StartCounted  = "start_counted"  // the launcher has counted a start, the version has not begun
+)
+
+// UpdatePoints lists them.
+var UpdatePoints = []string{FloorRaised, ProgramKept, VersionNamed, VersionStaged, Switched, StartCounted}
+
 // Points lists them.
 var Points = []string{
 	Received, Committed, Baseline, AttemptCommitted, FirstByte, LastByte, AnswerRead, Asked, Proven, ResultCommitted,

@@ -202,27 +202,77 @@ func (c *Credential) keep(s stored) error {
 // maxAnswer is the most bytes of an answer that are read.
 const maxAnswer = 64 << 10
 
-// ask sends a request and takes what the cloud gives for it.
-func (s *stored) ask(ctx context.Context, what string, body any) error {
+// client speaks to the cloud, which must be at a safe address.
+func (s *stored) client() (*http.Client, error) {
 	address, err := url.Parse(s.Cloud)
 	if err != nil || address.Host == "" || address.User != nil {
-		return errors.New("it is no URL; write for example https://cloud.example.com")
+		return nil, errors.New("it is no URL; write for example https://cloud.example.com")
 	}
 	if address.Scheme != "https" && (address.Scheme != "http" || !near(address.Hostname())) {
-		return errors.New("it is not https, which it must be beyond the shop's own network")
+		return nil, errors.New("it is not https, which it must be beyond the shop's own network")
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ResponseHeaderTimeout: 30 * time.Second, DisableKeepAlives: true}
 	if s.Roots != "" {
 		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
 		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM([]byte(s.Roots)) {
-			return errors.New("there is no certificate in the authority's file")
+			return nil, errors.New("there is no certificate in the authority's file")
 		}
 	}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{
-		Transport: transport, Timeout: 30 * time.Second,
+	return &http.Client{
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a code goes to one place only
+	}, nil
+}
+
+// do sends a request. What is not a 2xx is an error, with the cloud's own words.
+func (s *stored) do(client *http.Client, r *http.Request) (*http.Response, error) {
+	answer, err := client.Do(r)
+	if err != nil {
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err // the address stands in front already
+		}
+		return nil, err
 	}
+	if answer.StatusCode/100 == 2 {
+		return answer, nil
+	}
+	got, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
+		return nil, fmt.Errorf("read its answer: %w", err)
+	}
+	return nil, refusal(answer.StatusCode, got)
+}
+
+// Get asks the cloud, where the agent was enrolled, for something that everybody
+// may have; path is below its API. The body is the caller's to bound and to close.
+func (c *Credential) Get(ctx context.Context, path string) (*http.Response, error) {
+	s, _, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	client, err := s.client()
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", s.Cloud, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Cloud+"/api/v1/"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.do(client, r)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", s.Cloud, err)
+	}
+	return answer, nil
+}
+
+// ask sends a request and takes what the cloud gives for it.
+func (s *stored) ask(ctx context.Context, what string, body any) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	client.Timeout = 30 * time.Second
 	data, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -232,21 +282,14 @@ func (s *stored) ask(ctx context.Context, what string, body any) error {
 		return err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	answer, err := client.Do(r)
+	answer, err := s.do(client, r)
 	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
-			err = wrapped.Err // the address stands in front already
-		}
 		return err
 	}
 	defer answer.Body.Close()
 	got, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("read its answer: %w", err)
-	}
-	if answer.StatusCode/100 != 2 {
-		return refusal(answer.StatusCode, got)
 	}
 	s.Given = wire.Enrolled{}
 	if err := json.Unmarshal(got, &s.Given); err != nil {

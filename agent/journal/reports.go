@@ -121,3 +121,15 @@ func (j *Journal) LastChange() (n int64, err error) {
 	}
 	return n, nil
 }
+
+// LastDeed is the number of the newest record of something that was done: a
+// receipt's change, cash, a shift, a report. 0 where there is none.
+func (j *Journal) LastDeed() (n int64, err error) {
+	err = j.readTx(func(q queryer) error {
+		return q.QueryRow(`SELECT coalesce((SELECT seq FROM record WHERE type NOT IN ('health', 'alert') ORDER BY seq DESC LIMIT 1), 0)`).Scan(&n)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the last deed's record: %w", err)
+	}
+	return n, nil
+}

@@ -36,6 +36,7 @@ var (
 	known     = []string{
 		wire.CommandCheck, wire.CommandXReport, wire.CommandOpenShift, wire.CommandCloseShift, wire.CommandReprint,
 		wire.CommandRediscover, wire.CommandSendLogs, wire.CommandRestart,
+		wire.CommandUpdate,
 	}
 )
 

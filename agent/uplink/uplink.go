@@ -327,10 +327,18 @@ func (s *talk) look(ctx context.Context, t *teller) error {
 		return err
 	}
 	r := s.Reported()
-	if r.Rev == s.reported.Rev && r.Judged == s.reported.Judged && r.State == s.reported.State {
+	if r.Rev == s.reported.Rev && r.Judged == s.reported.Judged && r.State == s.reported.State && same(r.Program, s.reported.Program) {
 		return nil
 	}
 	return s.report(ctx)
+}
+
+// same says whether two reports of a version say the same.
+func same(a, b *wire.ProgramReport) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Version == b.Version && a.State == b.State && a.Reason == b.Reason && a.At.Equal(b.At)
 }
 
 // report says what became of the last settings, and which are in force.

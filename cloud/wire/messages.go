@@ -66,13 +66,33 @@ const (
 	StateReverted = "reverted" // they were worse; the ones before are back in force
 )
 
-// Reported says what became of desired settings. It is repeated on each connect.
+// Reported says what became of desired settings, and of the version that was
+// ordered. It is repeated on each connect.
 type Reported struct {
 	Rev    int64   `json:"rev"`    // in force; 0: those of the agent's own file
 	Judged int64   `json:"judged"` // the last desired rev that was looked at
 	State  string  `json:"state"`  // what became of that one
 	Reason string  `json:"reason,omitempty"`
 	Faults []Fault `json:"faults,omitempty"`
+	// Program says what became of the last version that was ordered; nil: none was.
+	Program *ProgramReport `json:"program,omitempty"`
+}
+
+// What became of a version of the program.
+const (
+	ProgramStaged   = "staged" // verified, on the disk, and waits for a quiet moment
+	ProgramTrial    = "trial"  // it runs, and has to prove itself
+	ProgramApplied  = "applied"
+	ProgramReverted = "reverted" // it did not prove itself; the one before is back
+	ProgramFailed   = "failed"   // it was not what was signed any more, or could not be started
+)
+
+// ProgramReport is what became of a version.
+type ProgramReport struct {
+	Version string    `json:"version"`
+	State   string    `json:"state"`
+	Reason  string    `json:"reason,omitempty"`
+	At      time.Time `json:"at"`
 }
 
 // Record is one numbered thing that an agent tells, kept by it until the cloud
@@ -273,6 +293,7 @@ const (
 	CommandRediscover = "rediscover"
 	CommandSendLogs   = "send_logs"
 	CommandRestart    = "restart"
+	CommandUpdate     = "update" // {"version"}: fetched from the cloud, verified, and done when it is quiet
 )
 
 // Result answers a command.

@@ -57,7 +57,7 @@ func root() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(services()...)
-	root.AddCommand(run(), setup(), health(), discover(), check(), doctor(), tokens(), pins(), enroll(), backup(), restore(), export(), reset())
+	root.AddCommand(run(), setup(), health(), discover(), check(), doctor(), tokens(), pins(), enroll(), backup(), restore(), export(), reset(), updates())
 	return root
 }
 
@@ -78,7 +78,7 @@ func withConfig(cmd *cobra.Command, do func(cmd *cobra.Command, args []string, c
 }
 
 func run() *cobra.Command {
-	return withConfig(&cobra.Command{
+	cmd := withConfig(&cobra.Command{
 		Use:     "run --config FILE",
 		Short:   "Serve tills in the foreground until SIGTERM",
 		Example: "  ekassa-agent run --config /etc/ekassa-agent/agent.yaml",
@@ -87,10 +87,27 @@ func run() *cobra.Command {
 		log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 		o := patience()
 		file := cmd.Flag("config").Value.String()
+		var err error
+		if o.Programs.Own, err = own(); err != nil {
+			return err
+		}
+		o.Programs.Running = running()
 		o.Version, o.Log, o.Reload = version, log, reloads(cmd.Context(), file, log)
 		tell(&o)
 		return serve(cmd.Context(), func(ctx context.Context) error { return again(ctx, file, cfg, o) })
 	})
+	// Before anything of the file but its folder is looked at: the version that is
+	// to run may read a newer one.
+	start := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		launch(cmd.Flag("config").Value.String(), slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+		err := start(cmd, args)
+		if errors.Is(err, agent.ErrUpdate) {
+			return relaunch()
+		}
+		return err
+	}
+	return cmd
 }
 
 // again runs the agent, and runs it anew as often as the cloud orders it.

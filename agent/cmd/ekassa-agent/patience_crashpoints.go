@@ -19,6 +19,7 @@ func patience() agent.Options {
 	o := agent.Options{}
 	if os.Getenv("EKASSA_HASTY") != "" {
 		o = torture.Hasty
+		o.Programs.Check, o.Programs.Steady, o.Programs.Trial = 20*time.Millisecond, 300*time.Millisecond, 5*time.Second
 	}
 	o.Cloud = uplink.DefaultPace
 	o.Cloud.First, o.Cloud.Retry, o.Cloud.Ceil = 10*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond

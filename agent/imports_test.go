@@ -92,9 +92,10 @@ var mayImport = map[string][]string{
 	"cloud/api":       {"cloud/control", "cloud/fleet", "cloud/store", "cloud/wire"},
 	"cloud/authority": {"cloud/fleet", "cloud/wire"},
 	"cloud/broker":    {"cloud/wire"},
+	"cloud/release":   {"cloud/wire"},
 	"cloud/link":      {"cloud/fleet", "cloud/store", "cloud/wire"},
 	"cloud/console":   {"cloud/api", "cloud/control", "cloud/fleet", "cloud/store", "cloud/wire"},
-	"cloud":           {"cloud/api", "cloud/authority", "cloud/broker", "cloud/config", "cloud/console", "cloud/control", "cloud/fleet", "cloud/link", "cloud/store"},
+	"cloud":           {"cloud/api", "cloud/authority", "cloud/broker", "cloud/config", "cloud/console", "cloud/control", "cloud/fleet", "cloud/link", "cloud/release", "cloud/store", "cloud/wire"},
 
 	"cloud/cmd/ekassa-cloud": {"cloud", "cloud/config", "cloud/fleet", "cloud/usage"},
 	// One page sees them all.

@@ -23,7 +23,9 @@ import (
 	"ekassa/cloud/control"
 	"ekassa/cloud/fleet"
 	"ekassa/cloud/link"
+	"ekassa/cloud/release"
 	"ekassa/cloud/store"
+	"ekassa/cloud/wire"
 )
 
 // Options are what a caller of Run may choose beyond the configuration. The
@@ -68,6 +70,8 @@ func Run(ctx context.Context, cfg config.Config, o Options) (err error) {
 		Now: time.Now, Pace: o.Pace, Log: o.Log,
 	})
 	desk := control.New(s, l, time.Now)
+	releases := release.In(cfg.DataDir)
+	desk.Releases = releases
 	door := &authority.Door{Authority: own, Broker: meeting.public, Enrolled: func(_ context.Context, agent string) { l.Revoked(agent) }}
 
 	parts, ctx := errgroup.WithContext(ctx)
@@ -75,6 +79,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) (err error) {
 	parts.Go(func() error { return lead(ctx, s, leading(cfg, s, own, l, desk, o.Log), o.Log) })
 	mux := http.NewServeMux()
 	door.Register(mux)
+	releases.Register(mux)
 	mux.Handle("/api/v1/", api.New(api.Config{Control: desk, Secure: cfg.TLS.Cert != "", Log: o.Log}))
 	mux.Handle("/", console.New(console.Config{Control: desk, Secure: cfg.TLS.Cert != "", Log: o.Log}))
 	watched(mux, s, l, meeting)
@@ -200,6 +205,11 @@ type nobody struct{}
 
 func (nobody) Changed(string) {}
 func (nobody) Revoked(string) {}
+
+// AddRelease takes a signed version of the agent's program over, to be ordered.
+func AddRelease(cfg config.Config, from string) (wire.Release, error) {
+	return release.In(cfg.DataDir).Add(from)
+}
 
 // Backup writes a copy of the database, as of one moment, to a new file.
 func Backup(ctx context.Context, cfg config.Config, file string) error {

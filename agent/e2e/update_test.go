@@ -354,3 +354,76 @@ func TestUpdate_SurvivesADeathAtEachStep(t *testing.T) {
 		})
 	}
 }
+
+// The whole way: an operator uploads a release, orders it of one agent, and rolls a
+// bad one out to a group, which stops there.
+func TestUpdate_OnTheCloudsOrder(t *testing.T) {
+	t.Parallel()
+	sim := register(t, simulator.Config{Edition: simulator.New})
+	s := packaged(t, at(sim.Addr()))
+	cloud := newCloud(t)
+	cloud.enroll(s, "baku-01-a")
+	p := s.begin("1.0.0")
+	p.runs("1.0.0")
+	upload := func(dir string) { command(t, cloudBinary, "release", "add", dir, "--config", cloud.file).ok(t) }
+	upload(release(t, program(t, "1.1.0"), "1.0.0", currentKey))
+	upload(release(t, broken(t, "1.3.0", "exit 1"), "1.0.0", currentKey))
+	upload(release(t, broken(t, "1.4.0", "exit 1"), "1.0.0", foreignKey))
+	var agent struct {
+		Version string
+		Program wire.ProgramReport
+	}
+	becomes := func(version, of, state string) {
+		t.Helper()
+		eventually(t, "the cloud hears that "+of+" is "+state, func() bool {
+			cloud.ask("GET", "/agents/baku-01-a", "", &agent)
+			return agent.Version == version && agent.Program.Version == of && agent.Program.State == state
+		})
+	}
+	order := func(version string) (answer struct{ State, Error string }) {
+		t.Helper()
+		var o struct{ ID string }
+		cloud.ask("POST", "/agents/baku-01-a/commands", `{"name":"update","arguments":{"version":"`+version+`"}}`, &o)
+		eventually(t, "the order is answered", func() bool {
+			cloud.ask("GET", "/agents/baku-01-a/commands/"+o.ID, "", &answer)
+			return answer.State != "pending"
+		})
+		return answer
+	}
+	if a := order("1.4.0"); a.State != "failed" || !strings.Contains(a.Error, "no key that this program trusts has signed it") {
+		t.Errorf("%+v", a)
+	}
+	if a := order("1.1.0"); a.State != "done" {
+		t.Fatalf("%+v", a)
+	}
+	p.runs("1.1.0")
+	becomes("1.1.0", "1.1.0", wire.ProgramApplied)
+
+	var rollout struct{ ID, State, Reason string }
+	cloud.ask("POST", "/rollouts", `{"venue":"baku-01","release":"1.3.0","at_once":1,"max_failed":0}`, &rollout)
+	for starts := 0; starts < 3; starts++ { // the service manager's part
+		<-p.done
+		p = s.begin("1.0.0")
+	}
+	p.runs("1.1.0")
+	becomes("1.1.0", "1.3.0", wire.ProgramReverted)
+	eventually(t, "the rollout rests", func() bool {
+		cloud.ask("GET", "/rollouts/"+rollout.ID, "", &rollout)
+		return rollout.State == "paused"
+	})
+	eventually(t, "an alert is raised", func() bool {
+		var alerts struct {
+			Items []struct{ Code, Detail string }
+		}
+		cloud.ask("GET", "/alerts", "", &alerts)
+		for _, a := range alerts.Items {
+			if a.Code == "update_failed" && strings.Contains(a.Detail, "version 1.3.0 reverted: it was started 3 times") {
+				return true
+			}
+		}
+		return false
+	})
+	s.till().Post("/v1/receipts", sale("after"), wait)
+	s.reaches("after", receipt.Fiscal)
+	referee(t, s.receipts(), sim.Ledger())
+}

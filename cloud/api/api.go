@@ -127,6 +127,7 @@ func (a *api) routes() []route {
 		{Route{"POST", "/webhooks"}, a.addWebhook, false},
 		{Route{"DELETE", "/webhooks/{id}"}, a.deleteWebhook, false},
 
+		{Route{"GET", "/releases"}, a.releases, false},
 		{Route{"GET", "/rollouts"}, a.rollouts, false},
 		{Route{"POST", "/rollouts"}, a.startRollout, false},
 		{Route{"GET", "/rollouts/{id}"}, a.rollout, false},

@@ -628,7 +628,8 @@ func TestDocument_HasEveryRoute(t *testing.T) {
 			documented = append(documented, strings.ToUpper(method)+" "+path)
 		}
 	}
-	served := []string{"POST /enroll", "POST /renew"} // the authority's door: TestTheAgentsDoorIsAsDocumented
+	// The authority's door, see TestTheAgentsDoorIsAsDocumented, and that of package release.
+	served := []string{"POST /enroll", "POST /renew", "GET /releases/{version}/{file}"}
 	for _, r := range api.Routes() {
 		served = append(served, r.Method+" "+r.Path)
 	}

@@ -180,6 +180,7 @@ type agentBody struct {
 	Online   bool                  `json:"online"`
 	Since    time.Time             `json:"since,omitzero"`
 	Version  string                `json:"version"`
+	Program  *wire.ProgramReport   `json:"program,omitempty"`
 	Settings settingsState         `json:"settings"`
 	Shops    []wire.RegisterHealth `json:"registers"`
 	Queue    queueBody             `json:"queue"`
@@ -202,7 +203,7 @@ type queueBody struct {
 
 func agentOf(x fleet.Agent) agentBody {
 	b := agentBody{
-		ID: x.ID, Venue: x.Venue, Enrolled: x.EnrolledAt, Revoked: x.Revoked, Online: x.Online, Since: x.Since, Version: x.Version,
+		ID: x.ID, Venue: x.Venue, Enrolled: x.EnrolledAt, Revoked: x.Revoked, Online: x.Online, Since: x.Since, Version: x.Version, Program: x.Reported.Program,
 		Settings: settingsState{Desired: x.Desired, Reported: x.Reported.Rev}, Shops: []wire.RegisterHealth{}, Health: x.Health, HealthAt: x.HealthAt,
 	}
 	if s := x.State(); s != "" {

@@ -152,6 +152,14 @@ func (a *api) deleteWebhook(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
+func (a *api) releases(w http.ResponseWriter, _ *request) error {
+	found, err := a.Control.ReleasesHere()
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, all(found))
+}
+
 func (a *api) rollouts(w http.ResponseWriter, r *request) error {
 	found, err := a.Control.Rollouts(r.Context())
 	if err != nil {
@@ -165,6 +173,7 @@ func (a *api) startRollout(w http.ResponseWriter, r *request) error {
 		Agents    []string        `json:"agents"`
 		Venue     string          `json:"venue"`
 		Change    json.RawMessage `json:"change"`
+		Release   string          `json:"release"`
 		AtOnce    int             `json:"at_once"`
 		MaxFailed int             `json:"max_failed"`
 	}
@@ -180,7 +189,16 @@ func (a *api) startRollout(w http.ResponseWriter, r *request) error {
 			return err
 		}
 	}
-	x, err := a.Control.StartRollout(r.Context(), r.person, b.Agents, b.Change, b.AtOnce, b.MaxFailed)
+	var x fleet.Rollout
+	var err error
+	switch {
+	case b.Release != "" && len(b.Change) > 0:
+		return &control.Invalid{Faults: []wire.Fault{{Field: "release", Code: wire.CodeConflict, Message: "cannot stand beside change; name one of the two"}}}
+	case b.Release != "":
+		x, err = a.Control.StartRelease(r.Context(), r.person, b.Agents, b.Release, b.AtOnce, b.MaxFailed)
+	default:
+		x, err = a.Control.StartRollout(r.Context(), r.person, b.Agents, b.Change, b.AtOnce, b.MaxFailed)
+	}
 	if err != nil {
 		return err
 	}

@@ -305,8 +305,12 @@ func (x *console) rollouts(r *request) (string, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
+	releases, err := x.Control.ReleasesHere()
+	if err != nil {
+		return "", nil, err
+	}
 	venues, err := x.Control.Venues(r.Context())
-	return "rollouts", map[string]any{"Rollouts": list, "Venues": venues}, err
+	return "rollouts", map[string]any{"Rollouts": list, "Venues": venues, "Releases": releases}, err
 }
 
 func (x *console) startRollout(r *request) (string, error) {
@@ -321,6 +325,10 @@ func (x *console) startRollout(r *request) (string, error) {
 	failed, err := strconv.Atoi(r.PostFormValue("max_failed"))
 	if err != nil {
 		failed = -1
+	}
+	if version := r.PostFormValue("release"); version != "" {
+		o, err := x.Control.StartRelease(r.Context(), *r.view.Person, agents, version, atOnce, failed)
+		return "/rollouts/" + o.ID, err
 	}
 	o, err := x.Control.StartRollout(r.Context(), *r.view.Person, agents, json.RawMessage(r.PostFormValue("change")), atOnce, failed)
 	return "/rollouts/" + o.ID, err

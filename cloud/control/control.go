@@ -42,8 +42,16 @@ type Link interface {
 	Revoked(agent string)
 }
 
+// Releases are the versions of the agent's program that can be ordered.
+type Releases interface {
+	List() ([]wire.Release, error)
+}
+
 // Control is the fleet's desk.
 type Control struct {
+	// Releases may be set before anybody comes; nil: there are none.
+	Releases Releases
+
 	store store.Store
 	link  Link
 	now   func() time.Time
@@ -159,6 +167,27 @@ func (c *Control) Revoke(ctx context.Context, p Person, agent string) error {
 		return err
 	}
 	c.link.Revoked(agent)
+	return nil
+}
+
+// ReleasesHere are the versions of the agent's program that can be ordered, the
+// highest first.
+func (c *Control) ReleasesHere() ([]wire.Release, error) {
+	if c.Releases == nil {
+		return nil, nil
+	}
+	return c.Releases.List()
+}
+
+// ordered says whether a version can be.
+func (c *Control) ordered(field, version string) error {
+	list, err := c.ReleasesHere()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list, func(r wire.Release) bool { return r.Version == version }) {
+		return invalid(field, wire.CodeUnknown, "there is no such release here; see ekassa-cloud release add")
+	}
 	return nil
 }
 

@@ -38,18 +38,29 @@ func (c *Control) StartRollout(ctx context.Context, p Person, agents []string, c
 			return r, invalid("change."+key, wire.CodeValue, "differs from agent to agent; a group cannot share it")
 		}
 	}
-	if atOnce < 1 || atOnce > 1000 {
+	r = fleet.Rollout{Change: change, AtOnce: atOnce, MaxFailed: maxFailed}
+	return c.startRollout(ctx, p, agents, r, func(a fleet.Agent) error {
+		_, _, err := c.merged(ctx, a, change)
+		var refused *wire.SettingsError
+		if errors.As(err, &refused) {
+			err = invalid("change", wire.CodeValue, "does not fit agent "+a.ID+": "+refused.Error())
+		}
+		return err
+	})
+}
+
+// startRollout begins one that fits each of the agents.
+func (c *Control) startRollout(ctx context.Context, p Person, agents []string, r fleet.Rollout, fits func(fleet.Agent) error) (fleet.Rollout, error) {
+	if r.AtOnce < 1 || r.AtOnce > 1000 {
 		return r, invalid("at_once", wire.CodeValue, "must be from 1 to 1000")
 	}
-	if maxFailed < 0 || maxFailed > len(agents) {
+	if r.MaxFailed < 0 || r.MaxFailed > len(agents) {
 		return r, invalid("max_failed", wire.CodeValue, "must be from 0 to the number of agents")
 	}
 	if len(agents) == 0 || len(agents) > 100_000 {
 		return r, invalid("agents", wire.CodeValue, "must be 1 to 100000 agents")
 	}
-	r = fleet.Rollout{
-		ID: rand.Text(), Change: change, AtOnce: atOnce, MaxFailed: maxFailed, State: fleet.RolloutRunning, By: p.Name, CreatedAt: c.now(),
-	}
+	r.ID, r.State, r.By, r.CreatedAt = rand.Text(), fleet.RolloutRunning, p.Name, c.now()
 	seen := map[string]bool{}
 	for n, id := range agents {
 		field := fmt.Sprintf("agents[%d]", n)
@@ -61,19 +72,19 @@ func (c *Control) StartRollout(ctx context.Context, p Person, agents []string, c
 		if errors.Is(err, fleet.ErrNotFound) {
 			return r, invalid(field, wire.CodeUnknown, "there is no such agent")
 		}
+		if err == nil {
+			err = fits(a)
+		}
 		if err != nil {
 			return r, err
 		}
-		if _, _, err := c.merged(ctx, a, change); err != nil {
-			var refused *wire.SettingsError
-			if !errors.As(err, &refused) {
-				return r, err
-			}
-			return r, invalid("change", wire.CodeValue, "does not fit agent "+id+": "+refused.Error())
-		}
 		r.Agents = append(r.Agents, fleet.RolloutAgent{Agent: id, State: agentWaiting})
 	}
-	if err := c.note(ctx, p, "rollout.start", r.ID, fmt.Sprintf("%d agents: %s", len(agents), change)); err != nil {
+	what := string(r.Change)
+	if r.Release != "" {
+		what = "version " + r.Release
+	}
+	if err := c.note(ctx, p, "rollout.start", r.ID, fmt.Sprintf("%d agents: %s", len(agents), what)); err != nil {
 		return r, err
 	}
 	return r, c.store.AddRollout(ctx, r)
@@ -214,6 +225,15 @@ func (c *Control) roll(ctx context.Context, r fleet.Rollout) error {
 		if err != nil {
 			return err
 		}
+		if r.Release != "" {
+			if err := c.learn(ctx, r, a, x); err != nil {
+				return err
+			}
+			if x.State == fleet.StatePending {
+				pending++
+			}
+			continue
+		}
 		switch {
 		case a.Desired > x.Rev && a.Reported.Judged < x.Rev: // somebody was faster than the agent
 			x.State, x.Reason = agentSkipped, "changed again meanwhile"
@@ -271,6 +291,9 @@ func (c *Control) rollAt(ctx context.Context, r fleet.Rollout, x *fleet.RolloutA
 	a, err := c.store.Agent(ctx, x.Agent)
 	if err != nil {
 		return err
+	}
+	if r.Release != "" {
+		return c.order(ctx, r, a, x)
 	}
 	before, after, err := c.merged(ctx, a, r.Change)
 	var refused *wire.SettingsError

@@ -185,6 +185,7 @@ func (c *Control) put(ctx context.Context, p Person, agent string, seen int64, b
 var commands = map[string]time.Duration{
 	wire.CommandCheck: time.Minute, wire.CommandXReport: time.Minute, wire.CommandOpenShift: time.Minute, wire.CommandCloseShift: 5 * time.Minute,
 	wire.CommandReprint: time.Minute, wire.CommandRediscover: time.Minute, wire.CommandSendLogs: 10 * time.Minute, wire.CommandRestart: 10 * time.Minute,
+	wire.CommandUpdate: 6 * time.Hour,
 }
 
 // CommandNames are those that people may give, in order.
@@ -221,6 +222,12 @@ func (c *Control) Command(ctx context.Context, p Person, agent, name string, arg
 		return x, invalid("arguments", wire.CodeValue, "must not be longer than 4096 bytes")
 	case len(arguments) > 0 && json.Unmarshal(arguments, &object) != nil:
 		return x, invalid("arguments", wire.CodeType, "must be an object")
+	}
+	if name == wire.CommandUpdate {
+		version, _ := object["version"].(string)
+		if err := c.ordered("arguments.version", version); err != nil {
+			return x, err
+		}
 	}
 	now := c.now()
 	x = fleet.Command{

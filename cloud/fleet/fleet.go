@@ -193,10 +193,12 @@ type Act struct {
 	Detail string    `json:"detail,omitempty"`
 }
 
-// Rollout brings one change of settings to a group of agents, some at a time.
+// Rollout brings one change of settings, or one version of the program, to a group of
+// agents, some at a time.
 type Rollout struct {
 	ID        string          `json:"id"`
-	Change    json.RawMessage `json:"change"` // a JSON merge patch (RFC 7396) over each agent's settings
+	Change    json.RawMessage `json:"change,omitempty"`  // a JSON merge patch (RFC 7396) over each agent's settings
+	Release   string          `json:"release,omitempty"` // a version, in place of a change
 	AtOnce    int             `json:"at_once"`
 	MaxFailed int             `json:"max_failed"` // refused or reverted ones above which it pauses
 	State     RolloutState    `json:"state"`
@@ -219,10 +221,15 @@ const (
 
 // RolloutAgent is how far a rollout is with one agent.
 type RolloutAgent struct {
-	Agent  string `json:"agent"`
-	Rev    int64  `json:"rev,omitempty"` // that it was pushed; 0: not yet
-	State  string `json:"state"`         // waiting, pending, applied, refused, reverted, skipped
-	Reason string `json:"reason,omitempty"`
+	Agent   string `json:"agent"`
+	Rev     int64  `json:"rev,omitempty"`     // that it was pushed; 0: not yet
+	Command string `json:"command,omitempty"` // that ordered the version
+	State   string `json:"state"`             // waiting, pending, applied, refused, reverted, skipped
+	Reason  string `json:"reason,omitempty"`
+
+	// Reported is the time, by the agent's clock, of what it had reported last of its
+	// versions when it was ordered this one.
+	Reported time.Time `json:"reported,omitzero"`
 }
 
 // Webhook is where alerts are sent.

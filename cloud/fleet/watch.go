@@ -57,6 +57,13 @@ var (
 		}},
 		{"settings_refused", settingsAre(wire.StateRefused)},
 		{"settings_reverted", settingsAre(wire.StateReverted)},
+		{"update_failed", func(a Agent, _ time.Time) (Verdict, string) {
+			p := a.Reported.Program
+			if p == nil || p.State != wire.ProgramReverted && p.State != wire.ProgramFailed {
+				return Over, ""
+			}
+			return Holds, fmt.Sprintf("version %s %s: %s", p.Version, p.State, p.Reason)
+		}},
 		// A database that was lost, or put back from an old backup: what it has is
 		// not what the agent was told, so nothing is pushed until a person decides.
 		{"settings_unknown", func(a Agent, _ time.Time) (Verdict, string) {

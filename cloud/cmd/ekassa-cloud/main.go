@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +42,9 @@ func root() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	user := &cobra.Command{Use: "user", Short: "The people and programs that may use the cloud"}
 	user.AddCommand(addUser())
-	root.AddCommand(serve(), user, backup(), mosquitto())
+	releases := &cobra.Command{Use: "release", Short: "The versions of the agent's program that can be ordered", Args: cobra.NoArgs}
+	releases.AddCommand(addRelease())
+	root.AddCommand(serve(), user, releases, backup(), mosquitto())
 	return root
 }
 
@@ -91,6 +94,23 @@ func addUser() *cobra.Command {
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{"password": password, "token": token})
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "password: %s\ntoken:    %s\nThey are not shown again.\n", password, token)
+		return nil
+	})
+}
+
+func addRelease() *cobra.Command {
+	return withConfig(&cobra.Command{
+		Use: "add FOLDER --config FILE", Short: "Take a signed release over, as scripts/release has made it; also while the cloud runs",
+		Long: "Take a signed release of the agent's program over. Agents are ordered it by the command update, or a group of\n" +
+			"them by a rollout; each verifies it by the keys that are built into it. Where several processes serve the\n" +
+			"fleet, add it at each.",
+		Example: "  ekassa-cloud release add 1.3.0 --config cloud.yaml", Args: cobra.ExactArgs(1),
+	}, func(cmd *cobra.Command, args []string, cfg config.Config) error {
+		r, err := cloud.AddRelease(cfg, args[0])
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "version %s can be ordered, for %d kinds of machine, until %s\n", r.Version, len(r.Programs), r.Expires.Format(time.DateOnly))
 		return nil
 	})
 }

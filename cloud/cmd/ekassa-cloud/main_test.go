@@ -559,7 +559,7 @@ func TestCommands_SayWhatIsWrong(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for _, cmd := range root().Commands() {
-		if cmd.Name() == "user" {
+		if cmd.HasSubCommands() {
 			cmd = cmd.Commands()[0]
 		}
 		if cmd.Example == "" {

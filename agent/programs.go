@@ -316,3 +316,19 @@ func ProgramStateOf(cfg config.Config, own update.Own) (p ProgramState, err erro
 		Packaged: own.Version.String(), Current: higher(own.Version, s.Current).String(), Staged: s.Staged, Trial: s.Trial != nil, Last: s.Last,
 	}, nil
 }
+
+// programFindings are the doctor's, where updates ever came.
+func programFindings(cfg config.Config, note func(check string, err error, found, do string)) {
+	s, err := update.In(cfg.DataDir, update.Own{}).Load()
+	if err == nil && s.Last == nil {
+		return
+	}
+	found := orPackaged(s.Current) + " is to run"
+	if s.Staged != "" {
+		found += ", " + s.Staged + " waits for a quiet moment"
+	}
+	if err == nil && badly(s.Last) {
+		err = fmt.Errorf("version %s was %s: %s", s.Last.Version, s.Last.State, s.Last.Reason)
+	}
+	note("program", err, found, "the version before works on; see update_failed in the runbook")
+}

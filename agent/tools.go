@@ -196,6 +196,7 @@ func Doctor(ctx context.Context, cfg config.Config) []Finding {
 	nameFinding(cfg, note)
 	slipFindings(ctx, cfg, note)
 	cloudFindings(cfg, note)
+	programFindings(cfg, note)
 	if len(cfg.Settings.Registers) == 0 {
 		note("registers", errors.New("the settings have none"), "", "add one, see ekassa-agent discover")
 	}

@@ -242,6 +242,30 @@ func TestUpdate_OneThatFailsIsTakenBackByItself(t *testing.T) {
 	}
 }
 
+// It runs, and does not reach the register that the one before has reached.
+func TestUpdate_OneThatLosesARegisterIsTakenBackByItself(t *testing.T) {
+	t.Parallel()
+	kassa := newDevice(t, simulator.New)
+	s := packaged(t, at(kassa.listen))
+	p := s.begin("1.0.0", "EKASSA_CRASH="+crash.Switched)
+	p.runs("1.0.0")
+	s.till().Post("/v1/receipts", sale("before"), wait)
+	s.take(release(t, program(t, "1.1.0"), "1.0.0", currentKey)).ok(t)
+	<-p.done
+	kassa.process.kill()
+	p = s.begin("1.0.0")
+	p.runs("1.1.0")
+	p.says(&p.err, `(does not prove itself: the one before begins)`)
+	p.runs("1.0.0")
+	if v := s.versions(); v.Current != "1.0.0" || v.Last.State != wire.ProgramReverted || !strings.Contains(v.Last.Reason, "register kassa-1 was at work before and is not reached") {
+		t.Errorf("%+v", v)
+	}
+	kassa.run()
+	s.till().Post("/v1/receipts", sale("after"), wait)
+	s.reaches("after", receipt.Fiscal)
+	referee(t, s.receipts(), kassa.ledger())
+}
+
 func TestUpdate_RefusesWhatMustNotRun(t *testing.T) {
 	t.Parallel()
 	s := packaged(t)

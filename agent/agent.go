@@ -128,6 +128,10 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	if err := shop.start(); err != nil {
 		return err
 	}
+	first, err := firstStarting(cfg, shop, listener, o)
+	if err != nil {
+		return fmt.Errorf("open the page of the first start: %w", err)
+	}
 	versions := newPrograms(o.Programs, cfg, shop, j, o.Log)
 	metrics := prometheus.NewRegistry()
 	guests.settings = shop.Settings
@@ -144,6 +148,10 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 			name.Run(ctx)
 			return nil
 		})
+	}
+	if first != nil {
+		api.Setup = first
+		parts.Go(func() error { return first.run(ctx) })
 	}
 	tills := till.New(api)
 

@@ -24,8 +24,9 @@ import (
 	"ekassa/cloud/wire"
 )
 
-// ErrRestart: the cloud has ordered that the agent begins anew.
-var ErrRestart = errors.New("the cloud has ordered a restart")
+// ErrRestart: the agent should begin anew, because the cloud has ordered it, or
+// because it has just been let in there.
+var ErrRestart = errors.New("a restart is due")
 
 // Enroll connects an agent to the cloud: it makes a key, has the cloud make a
 // certificate for it, and writes the way there into agent.yaml. It gives the
@@ -216,16 +217,4 @@ func (o *office) rediscover(ctx context.Context, id string) map[string]string {
 		}
 	}
 	return found
-}
-
-// cloudFindings are the doctor's, where there is a cloud.
-func cloudFindings(cfg config.Config, note func(check string, err error, found, do string)) {
-	if cfg.Cloud == nil || !strings.HasPrefix(cfg.Cloud.Broker, "mqtts:") {
-		return
-	}
-	days, err := credential.In(cfg.DataDir).Days(time.Now())
-	if err == nil && days < 0 {
-		err = fmt.Errorf("the agent's certificate has ended %d days ago", -days)
-	}
-	note("cloud "+cfg.Cloud.AgentID, err, fmt.Sprintf("the agent's certificate holds for %d days", days), "ekassa-agent enroll, with a new code")
 }

@@ -75,13 +75,16 @@ var mayImport = map[string][]string{
 	"agent/durable":   {},
 	"agent/announce":  {},
 	"agent/slip":      {"agent/durable", "agent/receipt", "agent/register", "agent/texts"},
-	"agent/till":      {"agent/crash", "agent/receipt", "agent/register", "agent/texts", "cloud/wire"},
+	"agent/till":      {"agent/crash", "agent/qr", "agent/receipt", "agent/register", "agent/texts", "cloud/wire"},
+	"agent/qr":        {},
 	// It knows its protocol's page only, as the simulator does.
 	"agent/frontdoor": {"agent/crash", "agent/receipt", "agent/register", "agent/texts"},
 	// Of the cloud the agent knows the contract alone.
 	"agent/config":     {"agent/durable", "cloud/wire"},
 	"agent/credential": {"agent/durable", "cloud/wire"},
 	"agent/update":     {"agent/crash", "agent/durable", "cloud/wire"},
+	// It leads through what other parts keep, and writes their files.
+	"agent/setup": {"agent/config", "agent/durable", "agent/people", "agent/qr", "agent/register", "agent/texts", "agent/token", "cloud/wire"},
 	// What the fleet's operator works with.
 	"cloud/fleet": {"cloud/wire"},
 	"cloud/store": {"cloud/fleet", "cloud/wire"},
@@ -101,10 +104,10 @@ var mayImport = map[string][]string{
 	// One page sees them all.
 	"agent": {
 		"agent/announce", "agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/machine", "agent/manual", "agent/page", "agent/people", "agent/receipt", "agent/register",
-		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/slip", "agent/till", "agent/token", "agent/update", "agent/uplink", "cloud/wire",
+		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/setup", "agent/slip", "agent/till", "agent/token", "agent/update", "agent/uplink", "cloud/wire",
 	},
 	"agent/cmd/ekassa-agent": {
-		"agent", "agent/config", "agent/discovery", "agent/durable", "agent/journal", "agent/people", "agent/texts", "agent/token", "agent/update", "cloud/usage", "cloud/wire", "systemd",
+		"agent", "agent/config", "agent/discovery", "agent/durable", "agent/journal", "agent/people", "agent/qr", "agent/setup", "agent/texts", "agent/token", "agent/update", "cloud/usage", "cloud/wire", "systemd",
 	},
 	"agent/cmd/ekassa-release": {"agent/journal", "agent/update", "cloud/wire"},
 	"systemd":                  {}, // the units as text
@@ -148,6 +151,7 @@ func TestEachToolHasOneDoor(t *testing.T) {
 		{"github.com/coreos/go-systemd/v22", []string{"agent/cmd/ekassa-agent"}, "a library that is used elsewhere too must not speak to systemd"},
 		{"github.com/kardianos/service", []string{"agent/cmd/ekassa-agent"}, "its worker may die while the service looks healthy"},
 		{"github.com/spf13/cobra", []string{"agent/cmd/ekassa-agent", "agent/cmd/ekassa-sim", "agent/cmd/ekassa-bench", "agent/cmd/ekassa-release", "cloud/cmd/ekassa-cloud", "cloud/usage"}, "flags are read in one place"},
+		{"rsc.io/qr", []string{"agent/qr", "agent/slip", "agent/slip/printer", "agent/register/simulator"}, "codes for screens are drawn in one place; paper needs other dots"},
 		{"github.com/santhosh-tekuri/jsonschema/v6", []string{"cloud/wire"}, "settings are judged in one place"},
 	}
 	for _, p := range list(t, "ekassa/...") {

@@ -170,6 +170,7 @@ func (s *shop) reload(own wire.Settings) error {
 	if err != nil {
 		return err
 	}
+	s.o.own = own
 	return s.put(own, setups)
 }
 

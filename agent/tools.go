@@ -1,23 +1,18 @@
 package agent
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"ekassa/agent/config"
+	"ekassa/agent/credential"
 	"ekassa/agent/discovery"
-	"ekassa/agent/journal"
-	"ekassa/agent/machine"
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
-	"ekassa/agent/token"
+	"ekassa/agent/setup"
 	"ekassa/cloud/wire"
 )
 
@@ -49,6 +44,8 @@ type Checked struct {
 	Identity register.Identity `json:"identity,omitzero"`
 	Shift    *CheckedShift     `json:"shift,omitempty"` // nil: it was not reached
 	Error    string            `json:"error,omitempty"`
+
+	err error // a *register.Fault where the register, or its absence, is the cause
 }
 
 // Check reaches registers of the settings, signs, and reads identity and shift.
@@ -85,6 +82,7 @@ func checkOne(ctx context.Context, f *discovery.Finder, r wire.Register, zone *t
 			Register: r.ID, Protocol: r.Driver, Serial: r.Serial, Fixed: r.Address, Prove: driver.prove, ByHand: true,
 		})
 		if err != nil {
+			c.err = whyNotFound(err, r.Address.IsValid())
 			return err
 		}
 		c.Address = found.Addr.String()
@@ -103,6 +101,7 @@ func checkOne(ctx context.Context, f *discovery.Finder, r wire.Register, zone *t
 	}()
 	if c.OK = err == nil; !c.OK {
 		c.Error = err.Error()
+		c.err = cmp.Or(c.err, err)
 	}
 	return c
 }
@@ -126,113 +125,32 @@ func (c Checked) ShiftState() string {
 	return "shift closed"
 }
 
-// Finding is one line of the doctor's.
-type Finding struct {
-	Check string `json:"check"`
-	OK    bool   `json:"ok"`
-	Found string `json:"found"`
-	Do    string `json:"do,omitempty"` // the cure, where it is not OK
-	// Warning: receipts go on meanwhile.
-	Warning bool `json:"warning,omitempty"`
+// SetupTools are what package setup needs of an agent with this configuration,
+// which need not have registers yet. Enroll leaves writing down the way to the
+// cloud to its caller.
+func SetupTools(cfg config.Config) setup.Tools {
+	return setup.Tools{
+		Search: func(ctx context.Context) (places []setup.Place, err error) {
+			found, err := Discover(ctx, cfg.Discovery.Interfaces, cfg.Discovery.Sweep, searchTime)
+			for _, f := range found {
+				places = append(places, setup.Place{Driver: f.Protocol, Address: f.Addr, Name: f.Name, Announced: f.Via == discovery.ViaMDNS})
+			}
+			return places, err
+		},
+		Try: func(ctx context.Context, r wire.Register) (setup.Tried, error) {
+			finder, err := finder(cfg, Look{})
+			if err != nil {
+				return setup.Tried{}, err
+			}
+			c := checkOne(ctx, finder, r, time.UTC)
+			return setup.Tried{Serial: c.Identity.Serial, Model: c.Identity.Model, Address: c.Address}, c.err
+		},
+		Enroll: func(ctx context.Context, cloud, code string) (config.Cloud, error) {
+			given, err := credential.Enroll(ctx, cfg.DataDir, cloud, code, nil)
+			return config.Cloud{Broker: given.Broker, AgentID: given.Agent}, err
+		},
+	}
 }
 
-// Doctor looks at every precondition of a working agent. It changes nothing,
-// and may run beside a running agent.
-func Doctor(ctx context.Context, cfg config.Config) []Finding {
-	var list []Finding
-	note := func(check string, err error, found, do string) {
-		f := Finding{Check: check, OK: err == nil, Found: found}
-		if err != nil {
-			f.Found, f.Do = err.Error(), do
-		}
-		list = append(list, f)
-	}
-	note("configuration", nil, "read, no faults", "")
-	for _, w := range cfg.Warnings {
-		note("configuration", errors.New(w), "", "see the README on agent.yaml")
-	}
-	running, err := journal.Running(cfg.DataDir)
-	state := "no agent is running on it"
-	if running {
-		state = "an agent is running on it"
-	}
-	note("journal", err, state, "stop what else uses the folder, or make it readable for this user")
-	note("folder "+cfg.DataDir, writable(cfg.DataDir), "can be written", "make the folder and give it to the agent's user")
-	if !running {
-		l, err := net.Listen("tcp", cfg.Listen)
-		note("address "+cfg.Listen, err, "is free", "stop the program that has it, or choose another listen")
-		if err == nil {
-			l.Close()
-		}
-		for _, d := range cfg.FrontDoors {
-			doors, err := openDoors([]config.FrontDoor{d})
-			closeDoors(doors)
-			note("front door "+d.Listen, err, "is free, for "+d.Terminal, "stop the program that has it, or choose another listen")
-		}
-	}
-	note("clock", clock(time.Now()), time.Now().Format(time.RFC3339), "set the clock; the agent works meanwhile, the fiscal time is the register's")
-	machineFindings(machine.Here.Look(), machine.Uptime(), cfg.DataDir, func(check string, err error, found, do string) {
-		note(check, err, found, do)
-		list[len(list)-1].Warning = err != nil
-	})
-	tokens, err := token.Open(cfg.DataDir).List()
-	for _, t := range cfg.Settings.Terminals {
-		has := slices.ContainsFunc(tokens, func(x token.Token) bool { return x.Terminal == t.ID })
-		missing := err
-		if err == nil && !has {
-			missing = errors.New("has no token")
-		}
-		note("till "+t.ID, missing, "has a token", "ekassa-agent token add "+t.ID+" --config FILE")
-		if _, bound := cfg.Settings.ActiveRegister(t.ID); !bound {
-			note("till "+t.ID, errors.New("has no active register; its receipts will wait"), "", "bind one in the settings")
-		}
-	}
-	for _, d := range cfg.FrontDoors {
-		if r, _ := cfg.Settings.ActiveRegister(d.Terminal); r.MerchantID == "" {
-			note("front door "+d.Listen, fmt.Errorf("%s has no active register with a Merchant ID; all its requests will be refused", d.Terminal),
-				"", "bind one in the settings: the till signs with its Merchant ID")
-		}
-	}
-	nameFinding(cfg, note)
-	slipFindings(ctx, cfg, note)
-	cloudFindings(cfg, note)
-	programFindings(cfg, note)
-	if len(cfg.Settings.Registers) == 0 {
-		note("registers", errors.New("the settings have none"), "", "add one, see ekassa-agent discover")
-	}
-	checked, err := Check(ctx, cfg, "")
-	if err != nil {
-		note("registers", err, "", "see the message")
-	}
-	for _, c := range checked {
-		var failed error
-		if !c.OK {
-			failed = errors.New(c.Error)
-		}
-		note("register "+c.Register, failed, fmt.Sprintf("%s at %s, %s", c.Identity.Serial, c.Address, c.ShiftState()),
-			"is it switched on, in this network, in fiscal printer mode, with this Merchant ID?")
-		if c.OK && c.Identity.State != "" && c.Identity.State != "ACTIVE" {
-			note("register "+c.Register, fmt.Errorf("its token is %s", c.Identity.State), "", "call the supplier")
-		}
-	}
-	return list
-}
-
-// writable tries with a file that is gone at once.
-func writable(dir string) error {
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		dir = filepath.Dir(dir) // run makes the folder in there
-	}
-	f, err := os.CreateTemp(dir, ".doctor-*")
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
-func clock(now time.Time) error {
-	if now.Year() < 2026 {
-		return fmt.Errorf("it says %s", now.Format(time.RFC3339))
-	}
-	return nil
-}
+// searchTime is how long an installer waits for registers to announce themselves.
+const searchTime = 4 * time.Second

@@ -47,6 +47,8 @@ KEY
 
 ekassa-agent runs. Next, question by question:
   sudo ekassa-agent setup --config /etc/ekassa-agent/agent.yaml
+or on its page, port 8787, with the code that this prints:
+  sudo ekassa-agent setup --code --config /etc/ekassa-agent/agent.yaml
 NEXT
 }
 

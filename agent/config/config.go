@@ -73,7 +73,9 @@ type Config struct {
 	// program is begun. Default [DefaultQuiet].
 	Quiet time.Duration
 	// Settings are used until the cloud has pushed some. Without a settings
-	// key they are wire.DefaultSettings: no registers yet.
+	// key they are wire.DefaultSettings: no registers yet. Where the file names
+	// neither registers nor terminals, they are those that were set on the page at
+	// the first start ([Keep]), if any.
 	Settings wire.Settings
 	// Warnings are facts that stop nothing but that people should hear of,
 	// one lower-case line each, without secrets.
@@ -161,7 +163,11 @@ func Load(path string) (Config, error) {
 	if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
 		return Config{}, fmt.Errorf("load config %s: data_dir: %w", path, err)
 	}
-	c.Warnings = append(c.Warnings, permissions(path, mode, c.Settings)...)
+	open := permissions(path, mode, c.Settings)
+	if err := c.takeKept(); err != nil {
+		return Config{}, fmt.Errorf("load config %s: %w", path, err)
+	}
+	c.Warnings = append(c.Warnings, open...)
 	return c, nil
 }
 

@@ -114,6 +114,15 @@ func (c *Credential) Days(now time.Time) (int, error) {
 	return int(left / (24 * time.Hour)), nil
 }
 
+// Overdue says whether the certificate should have been renewed by now.
+func (c *Credential) Overdue(now time.Time) (bool, error) {
+	_, pair, err := c.load()
+	if err != nil {
+		return false, err
+	}
+	return now.After(due(pair.Leaf)), nil
+}
+
 // request makes a key and a signing request. The name in it is the cloud's to
 // give.
 func request() (key, csr string, err error) {

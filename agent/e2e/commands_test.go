@@ -335,13 +335,28 @@ func TestCheckAndDoctor_TellWhatIsAndWhatToDo(t *testing.T) {
 	}
 	oneLine(t, command(t, agentBinary, "check", "kassa-9", "--config", s.file), "kassa-9")
 
+	s.person("Leyla", "manager")
 	before := snapshot(t, filepath.Dir(s.dir))
 	r = command(t, agentBinary, "doctor", "--config", s.file).ok(t)
-	if strings.Contains(r.out, "✗") || !strings.Contains(r.out, "✓ till till-1: ") || !strings.Contains(r.out, "✓ register kassa-1: ") {
+	if strings.Contains(r.out, "✗") || !strings.Contains(r.out, "✓ staff page: ") || !strings.Contains(r.out, "✓ till till-1: ") || !strings.Contains(r.out, "✓ register kassa-1: ") {
 		t.Errorf("%s", r.out)
 	}
 	if after := snapshot(t, filepath.Dir(s.dir)); after != before {
 		t.Error("the doctor changed something")
+	}
+
+	// Beside an agent that runs, with a shift that is nearly over.
+	sim.SetClock(-23*time.Hour - 30*time.Minute)
+	if err := sim.OpenShift("Aysel M."); err != nil {
+		t.Fatal(err)
+	}
+	sim.SetClock(0)
+	s.run()
+	r = command(t, agentBinary, "doctor", "--config", s.file)
+	for _, line := range []string{"✓ agent: takes receipts on " + s.listen, "✓ journal: an agent is running", "✗ register kassa-1: its shift is open since", "do: close the shift"} {
+		if !strings.Contains(r.out, line) {
+			t.Errorf("no line %q in\n%s", line, r.out)
+		}
 	}
 }
 
@@ -353,6 +368,20 @@ func TestCheckAndDoctor_FailWithTheCure(t *testing.T) {
 	if r.code != 1 || !strings.HasPrefix(r.out, "✗ kassa-1: ") || !strings.Contains(r.out, dead) {
 		t.Errorf("%d %s%s", r.code, r.out, r.err)
 	}
+	// The folder is open to all, the port another program's, an interface not there.
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	other, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	somewhere := at("")
+	somewhere["id"], somewhere["terminal"] = "kassa-2", "till-2"
+	s.settings["registers"] = []any{at(dead), somewhere}
+	s.config["discovery"] = object{"interfaces": []string{"nothere0"}}
+	s.write()
 	var findings []struct {
 		Check string `json:"check"`
 		OK    bool   `json:"ok"`
@@ -362,7 +391,7 @@ func TestCheckAndDoctor_FailWithTheCure(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &findings); err != nil || r.code != 1 {
 		t.Fatalf("%d %v %s", r.code, err, r.out)
 	}
-	missing := map[string]bool{"till till-1": true, "register kassa-1": true}
+	missing := map[string]bool{"till till-1": true, "register kassa-1": true, "staff page": true, "folder " + s.dir: true, "address " + s.listen: true, "network nothere0": true, "register kassa-2": true}
 	for _, f := range findings {
 		if !f.OK {
 			delete(missing, f.Check)

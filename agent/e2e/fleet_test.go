@@ -128,18 +128,25 @@ func (f *realCloud) ask(method, path, body string, into any) {
 	}
 }
 
-// enroll makes the shop's agent one of the cloud's.
-func (f *realCloud) enroll(s *shop, agent string) {
+// code makes one with which an agent of a new venue is let in.
+func (f *realCloud) code(agent string) string {
 	f.Helper()
 	f.ask("POST", "/venues", `{"id":"baku-01","name":"Şirvanşah"}`, nil)
 	var e struct{ Code string }
 	f.ask("POST", "/enrolments", fmt.Sprintf(`{"venue":"baku-01","agent":%q}`, agent), &e)
+	return e.Code
+}
+
+// enroll makes the shop's agent one of the cloud's.
+func (f *realCloud) enroll(s *shop, agent string) {
+	f.Helper()
+	code := f.code(agent)
 	// The shop's own file is JSON, into which nothing can be added.
 	file := filepath.Join(f.TempDir(), "agent.yaml")
 	if err := os.WriteFile(file, []byte("data_dir: "+s.dir+"\n"), 0o600); err != nil {
 		f.Fatal(err)
 	}
-	command(f, agentBinary, "enroll", "--cloud", "http://"+f.listen, "--code", e.Code, "--config", file).ok(f)
+	command(f, agentBinary, "enroll", "--cloud", "http://"+f.listen, "--code", code, "--config", file).ok(f)
 	s.config["cloud"] = object{"broker": f.broker, "agent_id": agent}
 	s.write()
 }

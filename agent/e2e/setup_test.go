@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -11,50 +12,63 @@ import (
 	"testing"
 
 	"ekassa/agent/config"
+	"ekassa/agent/receipt"
 	"ekassa/agent/register/simulator"
 	"ekassa/agent/texts"
 )
 
 // An installer answers the questions, mistypes two of them, and has an agent that sells:
-// a register that is found, and one whose address is typed.
+// a register that is found, and one whose address is typed. It ends with a real receipt.
 func TestSetup_LeadsToAnAgentThatSells(t *testing.T) {
 	first := announced(t, newHost()+":8008", "SETUP-1", "")
 	typed := register(t, simulator.Config{Serial: "SETUP-2"})
 	s := bareShop(t)
-	file := filepath.Join(t.TempDir(), "agent.yaml")
+	before := fmt.Sprintf("# ours\ndata_dir: %q\nlisten: %q # here\nhosts: [kassa.lan]\n\n# nothing yet\nsettings:\n  registers: []\n", s.dir, s.listen)
+	put(t, s.file, before)
 	answers := []string{
 		"9", "3", // no such language; English
 		"FOUND", strings.Repeat("0", 32), // the register that was found; not its Merchant ID
 		"FOUND", merchant, "Bar", "Kassa Ə", "2",
+		typed.Addr(), "1", "", // no Merchant ID at all
 		"elsewhere", typed.Addr(), "1", merchant, "", "", "1",
-		"1", "Leyla", "",
+		"2", "1", "Leyla", "", // simplified 8 %, on this machine, without a cloud
+		"START", "3",
 	}
 	run := func(answers []string) result {
-		cmd := exec.Command(agentBinary, "setup", "--config", file, "--interface", "lo")
-		return answered(t, cmd, first.Addr(), answers)
+		cmd := exec.Command(agentBinary, "setup", "--config", s.file, "--interface", "lo")
+		return answered(t, cmd, first.Addr(), answers, func() { s.run() })
 	}
 	// Somebody who gives up leaves nothing behind.
 	if r := run(answers[:8]); r.code == 0 || !strings.Contains(r.err, "nothing was written") {
 		t.Fatalf("%+v", r)
 	}
-	if left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(filepath.Dir(s.file), "*")); err != nil || len(left) != 1 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
+	if text, err := os.ReadFile(s.file); err != nil || string(text) != before {
+		t.Errorf("%v: %s", err, text)
+	}
 	r := run(answers).ok(t)
-	for _, words := range []string{"SETUP-1", "SETUP-2", texts.Say("en", "setup.again", nil), texts.Say("en", "setup.address", nil), "█"} {
+	for _, words := range []string{
+		"SETUP-1", "SETUP-2", texts.Say("en", "setup.credentials", nil), texts.Say("en", "setup.again", nil), texts.Say("en", "setup.address", nil), "█",
+		"sale: " + texts.State("en", receipt.Fiscal), "refund: " + texts.State("en", receipt.Fiscal),
+	} {
 		if !strings.Contains(r.out, words) {
 			t.Errorf("it does not say %q:\n%s", words, r.out)
 		}
 	}
-	cfg, err := config.Load(file)
+	cfg, err := config.Load(s.file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if list := cfg.Settings.Registers; len(list) != 2 || list[0].Serial != "SETUP-1" || list[0].Address.IsValid() || list[1].Address.String() != typed.Addr() || list[0].Name != "Bar" || list[1].Name != "Kassa 2" {
 		t.Errorf("%+v", list)
 	}
-	if len(cfg.Warnings) > 0 {
-		t.Errorf("warnings: %q", cfg.Warnings)
+	if cfg.Settings.Tax.Type != "simplified8" || len(cfg.Warnings) > 0 {
+		t.Errorf("tax %+v, warnings %q", cfg.Settings.Tax, cfg.Warnings)
+	}
+	if text, err := os.ReadFile(s.file); err != nil || !strings.HasPrefix(string(text), before[:strings.Index(before, "settings:")]) {
+		t.Errorf("what stood there before is another: %v\n%s", err, text)
 	}
 	tokens := regexp.MustCompile(`The token of (.+) \(shown only now\): (\S+)`).FindAllStringSubmatch(r.out, -1)
 	if len(tokens) != 2 || tokens[0][1] != "Kassa Ə" {
@@ -63,18 +77,13 @@ func TestSetup_LeadsToAnAgentThatSells(t *testing.T) {
 	if !regexp.MustCompile(`The PIN of Leyla \(shown only now\): \d{6}\n`).MatchString(r.out) {
 		t.Errorf("no PIN:\n%s", r.out)
 	}
+	if made := first.Ledger(); len(made) != 2 || made[0].Amount != 1 || made[1].Kind != simulator.Refund || len(typed.Ledger()) != 0 {
+		t.Errorf("the test receipt made %+v", made)
+	}
 	// Done again it would put other registers in their place: it does not.
 	if r := run(answers); r.code == 0 || !strings.Contains(r.err, "it has registers already") {
 		t.Errorf("%+v", r)
 	}
-
-	s.listen, s.file = newHost()+":8787", file
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	put(t, file, strings.Replace(string(text), config.DefaultListen, s.listen, 1))
-	s.run()
 	for n, sold := range tokens {
 		s.token = sold[2]
 		if a := s.till().Post("/v1/receipts", sale("first"), wait).Want(http.StatusCreated); a.Field("document.register_serial") != []string{"SETUP-1", "SETUP-2"}[n] {
@@ -85,7 +94,8 @@ func TestSetup_LeadsToAnAgentThatSells(t *testing.T) {
 
 // answered runs a command that asks, and answers. FOUND is the number under which it
 // lists the address; where it does not list it, on a busy machine, it is told to look again.
-func answered(t *testing.T, cmd *exec.Cmd, address string, answers []string) result {
+// START starts the agent once it asks for the test receipt, and says nothing.
+func answered(t *testing.T, cmd *exec.Cmd, address string, answers []string, start func()) result {
 	t.Helper()
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -99,6 +109,14 @@ func answered(t *testing.T, cmd *exec.Cmd, address string, answers []string) res
 	}
 	listed := regexp.MustCompile(`(?m)^(\d+)  \w+ +` + regexp.QuoteMeta(address) + ` `)
 	for _, answer := range answers {
+		if answer == "START" {
+			asked := texts.Say("en", "setup.test", nil)
+			eventually(t, "it asks for a test receipt", func() bool { return strings.Contains(p.out.String(), asked) || p.ended() })
+			if !p.ended() {
+				start()
+			}
+			continue
+		}
 		if answer == "FOUND" {
 			asked := texts.Say("en", "setup.which", nil)
 			for looks := 0; ; looks++ {
@@ -130,9 +148,9 @@ func TestSetup_SpeaksEachLanguage(t *testing.T) {
 	for n, lang := range texts.Languages {
 		file := filepath.Join(t.TempDir(), "agent.yaml")
 		cmd := exec.Command(agentBinary, "setup", "--config", file, "--interface", "lo")
-		cmd.Stdin = strings.NewReader(strings.Join([]string{string(rune('1' + n)), sim.Addr(), "1", merchant, "", "", "1", "2", "", ""}, "\n") + "\n")
+		cmd.Stdin = strings.NewReader(strings.Join([]string{string(rune('1' + n)), sim.Addr(), "1", merchant, "", "", "1", "", "2", "", "", "2", "1"}, "\n") + "\n")
 		r := runCmd(t, cmd).ok(t)
-		if !strings.Contains(r.out, texts.Say(lang, "setup.hello", nil)) || strings.Contains(r.out, "setup.") {
+		if !strings.Contains(r.out, texts.Say(lang, "setup.hello", nil)) || !strings.Contains(r.out, texts.Say(lang, "setup.test_away", nil)) || strings.Contains(r.out, "setup.") {
 			t.Errorf("%s:\n%s", lang, r.out)
 		}
 		if cfg, err := config.Load(file); err != nil || cfg.Settings.Language != lang || cfg.Listen != "0.0.0.0:8787" {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,11 +67,6 @@ func (b *browser) everywhere(name string, look func(lang string)) {
 // like in three languages on a telephone and on a till's screen, and what each
 // button does.
 func TestStaffPage(t *testing.T) {
-	if browsertest.Shots != "" {
-		if err := os.MkdirAll(browsertest.Shots, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 	b := &browser{browsertest.New(t)}
 	t.Run("a day at the till", func(t *testing.T) { staffDay(t, b) })
 	t.Run("a receipt whose outcome is unknown", func(t *testing.T) { staffQuestion(t, b) })
@@ -103,6 +97,13 @@ func staffDay(t *testing.T, b *browser) {
 	b.Types(`input[name=pin]`, wrong+"\r")
 	b.Sees(texts.Say("en", "problem.pin.detail", nil))
 	b.enter(s, "en", "Leyla Ə.", manager)
+
+	b.everywhere("shift-closed", func(lang string) {
+		b.Click(`#tab-shift`)
+		b.Sees(texts.Say(lang, "page.shift_closed", nil))
+	})
+	b.Size(1280)
+	b.speak("en")
 
 	// The shift is opened by hand, money is put in, a till sells; the page hears of it.
 	b.Click(`#tab-shift`)
@@ -171,10 +172,18 @@ func staffDay(t *testing.T, b *browser) {
 	b.Blameless("cash-withdrawn")
 	b.Click(`dialog .quiet`)
 	b.Gone(`#cash .dot.refused`)
-	b.Click(`[data-do=close]`)
+	b.everywhere("close-shift", func(string) {
+		b.Click(`#tab-shift`)
+		b.Click(`[data-do=close]`)
+		b.Visible(`[data-do=close-sure]`)
+	})
 	b.Click(`[data-do=close-sure]`)
 	b.Visible(`dialog .state.good`)
-	b.Blameless("z-report")
+	b.everywhere("z-report", func(lang string) {
+		b.Click(`#tab-shift`)
+		b.Click(`#reports button`)
+		b.Sees(texts.Say(lang, "page.agrees", nil))
+	})
 	if z := sim.Shifts(); len(z) != 1 {
 		t.Errorf("%d shifts were closed", len(z))
 	}
@@ -220,7 +229,11 @@ func staffQuestion(t *testing.T, b *browser) {
 		b.Click(`[data-id=made]`)
 		b.Sees(texts.Say(lang, "page.question", nil))
 	})
-	b.Click(`[data-do=was_made]`)
+	b.everywhere("held-answer", func(string) {
+		b.Click(`[data-id=made]`)
+		b.Click(`[data-do=was_made]`)
+		b.Visible(`input[name=fiscal]`)
+	})
 	b.Types(`input[name=fiscal]`, sim.Ledger()[0].FiscalID)
 	b.Types(`input[name=why]`, "kağız əlimdədir\r")
 	b.Visible(`dialog .state.good`)
@@ -253,6 +266,11 @@ func staffPaper(t *testing.T, b *browser) {
 	b.enter(s, "en", "Leyla", pin)
 	b.everywhere("paper-out", func(lang string) { b.Sees(texts.Reason(lang, receipt.Reason{Code: "not_printed"})) })
 	b.Visible(`[data-id=unprinted] .dot.unprinted`)
+	b.everywhere("paper-out-receipt", func(string) {
+		b.Click(`[data-id=unprinted]`)
+		b.Visible(`dialog [data-do=reprint].main`)
+	})
+	b.Click(`dialog .quiet`)
 	sim.LoadPaper()
 	s.becomes("unprinted", "printed", func(r stored) bool { return r.Document.Printed })
 	b.Gone(`.dot.unprinted`)
@@ -340,6 +358,11 @@ func staffOff(t *testing.T, b *browser) {
 	b.enter(s, "en", "Leyla", pin)
 	b.everywhere("register-off", func(lang string) { b.Sees(texts.State(lang, receipt.Waiting)) })
 	b.Visible(`#now.person`)
+	b.everywhere("register-off-receipt", func(string) {
+		b.Click(`[data-id=w-1]`)
+		b.Visible(`dialog .state.wait`)
+	})
+	b.Click(`dialog .quiet`)
 	sim = register(t, c)
 	b.Visible(`[data-id=w-2] .dot.fiscal`)
 	b.Visible(`#now.good`)

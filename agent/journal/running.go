@@ -27,3 +27,17 @@ func Running(dir string) (bool, error) {
 	}
 	return false, lock.Unlock()
 }
+
+// RoomIn tells of a journal that need not be open what Room tells of one that is.
+// It changes nothing. Where there is no journal yet, the error wraps fs.ErrNotExist.
+func RoomIn(dir string) (free int64, short bool, err error) {
+	if _, err := os.Stat(filepath.Join(dir, fileName)); err != nil {
+		return 0, false, fmt.Errorf("look for a journal in %s: %w", dir, bare(err))
+	}
+	s, err := newSpace(dir, Options{})
+	if err != nil {
+		return 0, false, err
+	}
+	r, err := s.room()
+	return r.free, r.short, err
+}

@@ -50,11 +50,13 @@ func Handler() http.Handler {
 		add(e.Name(), data)
 	}
 	for _, lang := range texts.Languages {
-		data, err := json.Marshal(texts.OfPage(lang))
-		if err != nil {
-			panic(err)
+		for name, all := range map[string]map[string]string{lang: texts.OfPage(lang), "setup-" + lang: texts.OfSetup(lang)} {
+			data, err := json.Marshal(all)
+			if err != nil {
+				panic(err)
+			}
+			add(name+".json", data)
 		}
-		add(lang+".json", data)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := r.URL.Path

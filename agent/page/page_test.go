@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ekassa/agent/setup"
 	"ekassa/agent/texts"
 )
 
@@ -25,6 +26,7 @@ func TestThePageIsSmallAndLoadsNothingOfOthers(t *testing.T) {
 	total := 0
 	for path, kind := range map[string]string{
 		"/": "text/html", "/page/app.js": "text/javascript", "/page/style.css": "text/css", "/page/icon.svg": "image/svg+xml", "/page/az.json": "application/json",
+		"/page/setup.js": "text/javascript", "/page/setup-az.json": "application/json",
 	} {
 		w := get(t, path)
 		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) {
@@ -88,6 +90,38 @@ func TestEveryWordOfThePageIsInTheTexts(t *testing.T) {
 			}
 			if strings.HasPrefix(key, "page.") && !started {
 				t.Errorf("%s: %s is used nowhere", lang, key)
+			}
+		}
+	}
+}
+
+// TestEveryWordOfTheFirstStartIsInTheTexts does so for the program of the first start.
+func TestEveryWordOfTheFirstStartIsInTheTexts(t *testing.T) {
+	program := get(t, "/page/setup.js").Body.String()
+	used := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?:text|numbered)\((?:real \? '([a-z_]+)' : )?'([a-z_]+)'`).FindAllStringSubmatch(program, -1) {
+		used[m[1]], used[m[2]] = true, true
+	}
+	delete(used, "")
+	if len(used) < 40 {
+		t.Fatalf("only %d keys were found in the program", len(used))
+	}
+	for _, lang := range texts.Languages {
+		all := texts.OfSetup(lang)
+		for key := range used {
+			found := all["setup."+key] != ""
+			for k := range all {
+				found = found || strings.HasSuffix(key, "_") && strings.HasPrefix(k, "setup."+key)
+			}
+			if !found {
+				t.Errorf("%s: no text setup.%s", lang, key)
+			}
+		}
+		for _, group := range [][]string{setup.Makers, setup.Taxes} {
+			for _, name := range group {
+				if all["setup.maker_"+name] == "" && all["setup.tax_"+name] == "" {
+					t.Errorf("%s: %s has no name", lang, name)
+				}
 			}
 		}
 	}

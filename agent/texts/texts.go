@@ -12,6 +12,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/language"
@@ -102,10 +103,16 @@ func Link(lang string, l register.Link) string { return Say(lang, "link."+string
 // OfPage gives what the staff page says by itself, by key; the rest it is told in
 // the answers of the API.
 func OfPage(lang string) map[string]string {
+	return groups(lang, "page", "kind", "link", "act", "proof", "problem")
+}
+
+// OfSetup gives what the page of the first start says besides.
+func OfSetup(lang string) map[string]string { return groups(lang, "setup") }
+
+func groups(lang string, names ...string) map[string]string {
 	m := map[string]string{}
 	for key, s := range sentences[lang] {
-		switch group, _, _ := strings.Cut(key, "."); group {
-		case "page", "kind", "link", "act", "proof", "problem":
+		if group, _, _ := strings.Cut(key, "."); slices.Contains(names, group) {
 			m[key] = s
 		}
 	}

@@ -1,12 +1,10 @@
 package till
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 
-	"rsc.io/qr"
-
+	"ekassa/agent/qr"
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
 )
@@ -86,34 +84,12 @@ func (a *api) getQR(w http.ResponseWriter, r *request) error {
 	if s.State != receipt.Fiscal || s.Document == nil || s.Document.URL == "" {
 		return &problem{code: problemNoQR, field: "id"}
 	}
-	code, err := qr.Encode(s.Document.URL, qr.M)
+	picture, err := qr.SVG(s.Document.URL)
 	if err != nil {
-		return fmt.Errorf("draw the QR code of %s: %w", id, err)
+		return fmt.Errorf("receipt %s: %w", id, err)
 	}
 	w.Header().Set("Content-Type", "image/svg+xml")
 	extend(w)
-	_, _ = w.Write(drawing(code))
+	_, _ = w.Write(picture)
 	return nil
-}
-
-// drawing is one path of black squares, with the quiet zone of four modules that
-// readers need.
-func drawing(code *qr.Code) []byte {
-	const quiet = 4
-	var b bytes.Buffer
-	side := code.Size + 2*quiet
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="`, side, side, side, side)
-	for y := range code.Size {
-		for x := 0; x < code.Size; x++ {
-			from := x
-			for x < code.Size && code.Black(x, y) {
-				x++
-			}
-			if x > from {
-				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from+quiet, y+quiet, x-from, x-from)
-			}
-		}
-	}
-	b.WriteString(`"/></svg>`)
-	return b.Bytes()
 }

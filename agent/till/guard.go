@@ -87,16 +87,16 @@ func (a *api) public(h handler) http.Handler {
 // local serves without a token, to this machine alone unless the settings open it.
 func (a *api) local(h handler) http.Handler {
 	return a.public(func(w http.ResponseWriter, r *request) error {
-		if !a.MetricsOnLAN && !fromHere(r.Request) {
+		if !a.MetricsOnLAN && !Local(r.Request) {
 			return &problem{code: problemLocalOnly}
 		}
 		return h(w, r)
 	})
 }
 
-// fromHere says whether a request came from this machine, and not through a
-// proxy on it.
-func fromHere(r *http.Request) bool {
+// Local says whether a request came from this machine, and not through a proxy on
+// it.
+func Local(r *http.Request) bool {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && from.Addr().Unmap().IsLoopback() &&
 		r.Header.Get("Forwarded") == "" && r.Header.Get("X-Forwarded-For") == ""

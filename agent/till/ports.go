@@ -2,6 +2,7 @@ package till
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"ekassa/agent/receipt"
@@ -93,4 +94,11 @@ type People interface {
 	// SignIn says whether the PIN is right; where there were too many misses it does
 	// not look, and gives the time to wait.
 	SignIn(name, pin string) (wait time.Duration, ok bool, err error)
+}
+
+// Setup is the page of the first start, in a browser that is told to show it while
+// Open says so.
+type Setup interface {
+	http.Handler
+	Open(*http.Request) bool
 }

@@ -110,6 +110,7 @@ type sessionBody struct {
 	People    []string        `json:"people"`
 	Terminals []wire.Terminal `json:"terminals"`
 	Person    *whoBody        `json:"person"` // null: nobody is signed in
+	Setup     bool            `json:"setup"`  // the agent is to be set up: the page leads through it
 }
 
 type whoBody struct {
@@ -120,6 +121,7 @@ type whoBody struct {
 
 func (a *api) getSession(w http.ResponseWriter, r *request) error {
 	b := sessionBody{Shown: r.settings.Module.ShowOnTerminal, Language: r.settings.Language, People: []string{}, Terminals: []wire.Terminal{}}
+	b.Setup = a.Setup != nil && a.Setup.Open(r.Request)
 	if b.Shown && a.People != nil {
 		b.People = append(b.People, a.People.Names()...)
 		b.Terminals = append(b.Terminals, r.settings.Terminals...)

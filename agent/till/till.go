@@ -34,6 +34,9 @@ type Config struct {
 	// Manual is what makers of tills read, at /docs and below it; nil: there is none.
 	Manual http.Handler
 
+	// Setup leads through the first start at /setup/; nil: there is nothing to set up.
+	Setup Setup
+
 	// Metrics is what /metrics shows; the API's own are registered in it.
 	Metrics *prometheus.Registry
 	// MetricsOnLAN opens /metrics, /healthz and /readyz to other machines.
@@ -87,6 +90,9 @@ func New(c Config) http.Handler {
 	if c.Manual != nil {
 		a.mux.Handle("GET /docs", c.Manual)
 		a.mux.Handle("GET /docs/", c.Manual)
+	}
+	if c.Setup != nil {
+		a.mux.Handle("/setup/", c.Setup)
 	}
 	a.mux.Handle("/", a.public(a.nowhere))
 	return a.outermost(a.guard(a.mux))

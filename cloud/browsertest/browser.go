@@ -23,7 +23,7 @@ import (
 // Patience is how long a test waits for what must happen.
 const Patience = time.Minute
 
-// Shots is where screenShots are kept; empty: nowhere.
+// Shots is the folder where screenshots are kept, which is made; empty: nowhere.
 var Shots = os.Getenv("EKASSA_SHOTS")
 
 // Browser is a headless Chromium that remembers what its pages complain of.
@@ -38,6 +38,11 @@ type Browser struct {
 // New starts one that ends with the test.
 func New(t testing.TB) *Browser {
 	t.Helper()
+	if Shots != "" {
+		if err := os.MkdirAll(Shots, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true))
 	allocated, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)

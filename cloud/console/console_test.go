@@ -184,11 +184,6 @@ func (v visitor) everywhere(name, path string) {
 
 // The console as an operator uses it, page by page, in a real browser.
 func TestConsole(t *testing.T) {
-	if browsertest.Shots != "" {
-		if err := os.MkdirAll(browsertest.Shots, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 	o := open(t)
 	password, looks := o.user("leyla", fleet.Admin), o.user("rauf", fleet.Viewer)
 	v := visitor{browsertest.New(t), o.url}

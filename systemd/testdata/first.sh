@@ -19,6 +19,28 @@ systemd-analyze cat-config systemd/journald.conf | grep -q '^SystemMaxUse=100M' 
 ok the machine is seen from within the unit, and logs are bounded
 
 cp /root/sim.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now sim
+
+# The first start on the page, as from another machine: nobody without the code gets in,
+# and what is set survives though the unit keeps the service away from /etc.
+step() {
+	curl -sS "$api/setup/$1" -b /root/jar -c /root/jar -H 'X-Forwarded-For: 10.0.0.7' -H 'Content-Type: application/json' -d "$2"
+}
+journalctl --no-pager -u ekassa-agent | grep -q 'code=[0-9]\{4\}-[0-9]\{4\}' || die "the log has no code"
+step search '{}' | grep -q setup_code_needed || die "the first start is open to everybody"
+step code "{\"code\":\"$(ekassa-agent setup --code --config $config)\"}" | grep -q '"ok"' || die "the code"
+within 20 sh -c "curl -sS http://127.0.0.1:8008/sim/ledger" || die "the register does not start"
+tried=$(step try '{"driver":"azsmart","address":"127.0.0.1:8008","merchant_id":"9662a13f5b4f46dbb1751bbbf86ed402"}')
+echo "$tried" | grep -q '"serial":"..*"' || die "try: $tried"
+step write '{"tax":"simplified8","manager":"Leyla"}' | sed 's/.*"token":"\([^"]*\)".*/\1/' >/root/token
+step test '{"till":"till-1","real":true}' | grep -q '"kind":"refund","state":"fiscal"' || die "the test receipt"
+step end '{}' | grep -q '"ok"' || die "end"
+systemctl restart ekassa-agent || die "does not start after the first start"
+sell page-1 | grep -q '"state":"fiscal"' || die "what was set up on the page does not last: $(state page-1)"
+step state '{}' | grep -q setup_over || die "the first start is open again"
+ekassa-agent doctor --config $config >/root/doctor || { cat /root/doctor; die "the doctor after the first start"; }
+rm /var/lib/ekassa-agent/setup.json
+ok set up on the page
+
 cp /root/agent.yaml $config
 systemctl restart ekassa-agent || die "does not start with a register"
 ekassa-agent token add till-1 --config $config | tail -1 >/root/token

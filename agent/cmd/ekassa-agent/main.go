@@ -57,7 +57,7 @@ func root() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(services()...)
-	root.AddCommand(run(), setup(), health(), discover(), check(), doctor(), tokens(), pins(), enroll(), backup(), restore(), export(), reset(), updates())
+	root.AddCommand(run(), setUp(), health(), discover(), check(), doctor(), tokens(), pins(), enroll(), backup(), restore(), export(), reset(), updates())
 	return root
 }
 
@@ -110,14 +110,14 @@ func run() *cobra.Command {
 	return cmd
 }
 
-// again runs the agent, and runs it anew as often as the cloud orders it.
+// again runs the agent, and runs it anew as often as that is due.
 func again(ctx context.Context, file string, cfg config.Config, o agent.Options) error {
 	for {
 		err := agent.Run(ctx, cfg, o)
 		if !errors.Is(err, agent.ErrRestart) {
 			return err
 		}
-		o.Log.Info("beginning anew, as the cloud has ordered")
+		o.Log.Info("beginning anew")
 		next, err := config.Load(file)
 		if err != nil {
 			o.Log.Error("the configuration cannot be read: the present one stays", "error", err)

@@ -140,7 +140,7 @@ func services() []*cobra.Command {
 		Short: "Make the agent a service that starts with the machine",
 		Long: `Make the agent a service that starts with the machine, and start it. Where it is one already, it is
 installed anew; the journal and the configuration stay. A configuration that is not there yet is
-written: it listens on this machine only and sends nothing anywhere.`,
+written: it sends nothing anywhere until it is set up, on its page or by ekassa-agent setup.`,
 		Example: "  sudo ekassa-agent install",
 		Args:    cobra.NoArgs,
 	}

@@ -6,53 +6,75 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"rsc.io/qr"
 
 	"ekassa/agent"
 	"ekassa/agent/config"
-	"ekassa/agent/discovery"
 	"ekassa/agent/durable"
-	"ekassa/agent/people"
+	"ekassa/agent/qr"
+	"ekassa/agent/setup"
 	"ekassa/agent/texts"
-	"ekassa/agent/token"
 	"ekassa/cloud/wire"
 )
 
-func setup() *cobra.Command {
+func setUp() *cobra.Command {
 	var interfaces []string
+	var code bool
 	cmd := &cobra.Command{
 		Use:   "setup --config FILE",
 		Short: "Be led through everything that a new agent needs, question by question",
 		Long: `Be led through everything that a new agent needs, question by question, in
 Azerbaijani, Russian or English: finds registers, tries each with its Merchant ID
 or login before it is written down, remembers its serial number, makes the tills'
-tokens and the first PIN of the staff page, and connects to the cloud.
+tokens and the first PIN of the staff page, connects to the cloud, and ends with a
+test receipt.
 
 Until the last question nothing is written. A configuration that has registers
-already is left alone.`,
-		Example: "  sudo ekassa-agent setup --config /etc/ekassa-agent/agent.yaml",
-		Args:    cobra.NoArgs,
+already is left alone. What else stands in the file stays as it is.
+
+The same is on the page of an agent that runs and has no registers yet. It asks for
+a code, which is in the agent's log; --code makes another one.`,
+		Example: "  sudo ekassa-agent setup --config /etc/ekassa-agent/agent.yaml\n" +
+			"  sudo ekassa-agent setup --code --config /etc/ekassa-agent/agent.yaml",
+		Args: cobra.NoArgs,
 	}
 	path := cmd.Flags().String("config", "", "the agent's configuration, agent.yaml; made where it is not there")
 	cmd.Flags().StringArrayVar(&interfaces, "interface", nil, "network interface to look for registers on; may be repeated")
+	cmd.Flags().BoolVar(&code, "code", false, "only make a code for the page of the first start, and print it alone on its line")
 	if err := cmd.MarkFlagRequired("config"); err != nil {
 		panic(err) // the flag stands some lines above
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if code {
+			return anotherCode(cmd, *path)
+		}
 		g := &guide{cmd: cmd, in: bufio.NewScanner(cmd.InOrStdin()), out: cmd.OutOrStdout(), lang: texts.Languages[0], path: *path, interfaces: interfaces}
 		return g.lead()
 	}
 	return cmd
+}
+
+// anotherCode makes one for the page of the first start.
+func anotherCode(cmd *cobra.Command, path string) error {
+	cfg, err := config.Load(path)
+	if err != nil {
+		return err
+	}
+	if cfg.Cloud != nil || len(cfg.Settings.Registers)+len(cfg.Settings.Terminals) > 0 || config.Kept(cfg.DataDir) {
+		return fmt.Errorf("make a code for the first start: %s is set up already; people sign in on its page with a PIN, see ekassa-agent pin", path)
+	}
+	code, err := setup.CodesIn(cfg.DataDir).New()
+	if err != nil {
+		return fmt.Errorf("%w; is the agent running, and are you root?", err)
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), code)
+	return nil
 }
 
 // errEnded: the answers ended before the questions.
@@ -67,8 +89,8 @@ type guide struct {
 	path       string
 	interfaces []string
 
-	registers []wire.Register
-	terminals []wire.Terminal
+	tools setup.Tools
+	plan  setup.Plan
 }
 
 func (g *guide) say(key string, args texts.Args) {
@@ -106,20 +128,34 @@ func (g *guide) choose(key string, most int, otherwise int) (int, error) {
 	}
 }
 
+// list numbers the names that the texts have for some things.
+func (g *guide) list(key string, names []string) {
+	var line []string
+	for n, name := range names {
+		line = append(line, fmt.Sprintf("%d %s", n+1, texts.Say(g.lang, key+name, nil)))
+	}
+	fmt.Fprintln(g.out, strings.Join(line, "   "))
+}
+
 func (g *guide) lead() error {
-	before, err := g.present()
+	cfg, err := g.present()
 	if err != nil {
 		return err
 	}
+	if len(g.interfaces) > 0 {
+		cfg.Discovery.Interfaces = g.interfaces
+	}
+	g.tools = agent.SetupTools(cfg)
 	fmt.Fprintln(g.out, "1 Azərbaycanca   2 Русский   3 English")
 	n, err := g.choose("language", len(texts.Languages), 1)
 	if err != nil {
 		return err
 	}
 	g.lang = texts.Languages[n-1]
+	g.plan.Language = g.lang
 	g.say("hello", nil)
 	for {
-		if err := g.register(before); err != nil {
+		if err := g.register(); err != nil {
 			return err
 		}
 		answer, err := g.ask("more", "1", nil)
@@ -130,32 +166,56 @@ func (g *guide) lead() error {
 			break
 		}
 	}
+	g.list("setup.tax_", setup.Taxes)
+	if n, err = g.choose("tax", len(setup.Taxes), 1); err != nil {
+		return err
+	}
+	g.plan.Tax = setup.Taxes[n-1]
 	where, err := g.choose("where", 2, 1)
 	if err != nil {
 		return err
 	}
-	if before.Listen = config.DefaultListen; where == 2 {
-		_, port, err := net.SplitHostPort(config.DefaultListen)
-		if err != nil {
-			return err
-		}
-		before.Listen = net.JoinHostPort("0.0.0.0", port)
+	if cfg.Listen, err = listenFor(cfg.Listen, where == 1); err != nil {
+		return err
 	}
-	manager, err := g.ask("manager", "", nil)
+	manager, err := g.ask("manager_later", "", nil)
 	if err != nil {
 		return err
 	}
-	cloud, err := g.ask("cloud", "", nil)
+	cloud, err := g.ask("cloud_none", "", nil)
 	if err != nil {
 		return err
 	}
 	code := ""
 	if cloud != "" {
-		if code, err = g.ask("code", "", nil); err != nil {
+		if code, err = g.ask("cloud_code", "", nil); err != nil {
 			return err
 		}
 	}
-	return g.write(before, manager, cloud, code)
+	tills, err := g.write(cfg, manager)
+	if err != nil {
+		return err
+	}
+	if cloud != "" {
+		g.enroll(cloud, code)
+	}
+	return g.begin(cfg, tills)
+}
+
+// listenFor is where the agent listens for tills on this machine alone, or on
+// others too; what is there stays where it serves for that.
+func listenFor(present string, here bool) (string, error) {
+	a, err := netip.ParseAddrPort(present)
+	if err != nil {
+		return "", fmt.Errorf("set up: read listen %q: %w", present, err)
+	}
+	switch {
+	case a.Addr().IsLoopback() == here:
+		return present, nil
+	case here:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port()).String(), nil
+	}
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), a.Port()).String(), nil
 }
 
 // present reads what is there. Where somebody has set registers, it is not ours
@@ -166,7 +226,7 @@ func (g *guide) present() (config.Config, error) {
 		if err != nil {
 			return config.Config{}, err
 		}
-		return config.Config{DataDir: filepath.Join(dir, "data")}, nil
+		return config.Config{DataDir: filepath.Join(dir, "data"), Listen: config.DefaultListen}, nil
 	}
 	c, err := config.Load(g.path)
 	if err != nil {
@@ -179,53 +239,53 @@ func (g *guide) present() (config.Config, error) {
 }
 
 // register asks for one until it answers, signed.
-func (g *guide) register(before config.Config) error {
+func (g *guide) register() error {
 	found := g.search()
 	for {
-		r, err := g.described(&found)
+		at, err := g.place(&found)
 		if err != nil {
 			return err
 		}
-		g.say("trying", texts.Args{"address": r.Address.String()})
-		trial := before
-		trial.Settings = wire.DefaultSettings()
-		trial.Settings.Registers, trial.Settings.Terminals = []wire.Register{r}, []wire.Terminal{{ID: r.Terminal}}
-		checked, err := agent.Check(g.cmd.Context(), trial, r.ID)
-		if err == nil && !checked[0].OK {
-			err = errors.New(checked[0].Error)
+		var merchantID, username, password string
+		if at.Driver == wire.DriverAzSmart {
+			merchantID, err = g.ask("merchant_id", "", nil)
+		} else if username, err = g.ask("username", "", nil); err == nil {
+			password, err = g.ask("password", "", nil)
 		}
 		if err != nil {
-			g.say("trouble", texts.Args{"detail": err.Error()})
+			return err
+		}
+		g.say("trying", texts.Args{"address": at.Address.String()})
+		tried, err := g.plan.Add(g.cmd.Context(), g.tools, at, merchantID, username, password)
+		if err != nil {
+			g.say("trouble", texts.Args{"detail": setup.Words(g.lang, err)})
 			g.say("again", nil)
 			continue
 		}
-		r.Serial = checked[0].Identity.Serial
-		g.say("works", texts.Args{"serial": r.Serial, "address": checked[0].Address})
-		if r.Name, err = g.ask("name", "Kassa "+strconv.Itoa(len(g.registers)+1), nil); err != nil {
-			return err
-		}
-		till, err := g.ask("till", "Till "+strconv.Itoa(len(g.registers)+1), nil)
+		g.say("works", texts.Args{"serial": tried.Serial, "address": tried.Address})
+		last := len(g.plan.Registers) - 1
+		name, err := g.ask("name", g.plan.Registers[last].Name, nil)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(found, func(f discovery.Found) bool { return f.Addr == r.Address && f.Via == discovery.ViaMDNS }) {
-			r.Address = netip.AddrPort{} // it is found by its serial, also when the router gives it another address
+		till, err := g.ask("till", g.plan.Terminals[last].Name, nil)
+		if err != nil {
+			return err
 		}
-		g.registers = append(g.registers, r)
-		g.terminals = append(g.terminals, wire.Terminal{ID: r.Terminal, Name: till})
+		g.plan.Name(last, name, till)
 		return nil
 	}
 }
 
 // search lists the registers that answer now.
-func (g *guide) search() []discovery.Found {
+func (g *guide) search() []setup.Place {
 	g.say("searching", nil)
-	found, err := agent.Discover(g.cmd.Context(), g.interfaces, nil, 4*time.Second)
+	found, err := g.tools.Search(g.cmd.Context())
 	if err != nil {
 		g.say("trouble", texts.Args{"detail": err.Error()})
 	}
 	for n, f := range found {
-		fmt.Fprintf(g.out, "%d  %-9s %-21s %s\n", n+1, f.Protocol, f.Addr, f.Name)
+		fmt.Fprintf(g.out, "%d  %-9s %-21s %s\n", n+1, f.Driver, f.Address, f.Name)
 	}
 	if len(found) == 0 {
 		g.say("none", nil)
@@ -233,164 +293,84 @@ func (g *guide) search() []discovery.Found {
 	return found
 }
 
-// described asks which register, and for its secrets. One that was still off when
-// the others were found is looked for again.
-func (g *guide) described(found *[]discovery.Found) (r wire.Register, err error) {
-	n := strconv.Itoa(len(g.registers) + 1)
-	r = wire.Register{ID: "kassa-" + n, Terminal: "till-" + n, Mode: wire.ModeActive}
-	for !r.Address.IsValid() {
+// place asks which register. One that was still off when the others were found is
+// looked for again.
+func (g *guide) place(found *[]setup.Place) (at setup.Place, err error) {
+	for !at.Address.IsValid() {
 		otherwise := "0"
 		if len(*found) > 0 {
 			otherwise = "1"
 		}
 		answer, err := g.ask("which", otherwise, nil)
 		if err != nil {
-			return r, err
+			return at, err
 		}
 		if k, err := strconv.Atoi(answer); err == nil && k >= 1 && k <= len(*found) {
-			r.Driver, r.Address = (*found)[k-1].Protocol, (*found)[k-1].Addr
+			at = (*found)[k-1]
 		} else if a, err := netip.ParseAddrPort(answer); err == nil && a.Port() != 0 {
-			r.Address = a
+			at.Address = a
 		} else if answer == "0" {
 			*found = g.search()
 		} else {
 			g.say("address", nil)
 		}
 	}
-	if r.Driver == "" {
-		makers := []string{wire.DriverAzSmart, wire.DriverOmnitech, wire.DriverCaspos}
-		fmt.Fprintln(g.out, "1 AzSmart   2 Omnitech   3 Caspos")
-		k, err := g.choose("maker", len(makers), 1)
+	if at.Driver == "" {
+		g.list("setup.maker_", setup.Makers)
+		k, err := g.choose("maker", len(setup.Makers), 1)
 		if err != nil {
-			return r, err
+			return at, err
 		}
-		r.Driver = makers[k-1]
+		at.Driver = setup.Makers[k-1]
 	}
-	secret := func(key string, into *wire.Secret) {
-		if err == nil {
-			var text string
-			text, err = g.ask(key, "", nil)
-			*into = wire.Secret(text)
-		}
-	}
-	if r.Driver == wire.DriverAzSmart {
-		secret("merchant_id", &r.MerchantID)
-	} else {
-		secret("username", &r.Username)
-		secret("password", &r.Password)
-	}
-	return r, err
+	return at, nil
 }
 
 // write puts everything down, the configuration last: with it the agent works.
-func (g *guide) write(before config.Config, manager, cloud, code string) error {
-	var y strings.Builder
-	fmt.Fprintf(&y, "# Written by ekassa-agent setup. To change it: see the README, then restart the agent.\ndata_dir: %q\nlisten: %q\n", before.DataDir, before.Listen)
-	if len(g.interfaces) > 0 {
-		fmt.Fprintf(&y, "discovery: {interfaces: [%s]}\n", strings.Join(g.interfaces, ", "))
+func (g *guide) write(cfg config.Config, manager string) ([]setup.Till, error) {
+	settings, err := g.plan.Settings()
+	if err != nil {
+		return nil, fmt.Errorf("set up: the answers do not make settings; nothing was written: %w", err)
 	}
-	fmt.Fprintf(&y, "settings:\n  module: {enabled: true, show_on_terminal: true, auto_send: true}\n  tax: {type: vat18}\n  registers:\n")
-	for _, r := range g.registers {
-		fmt.Fprintf(&y, "    - {id: %s, name: %q, driver: %s, serial: %q, terminal: %s, mode: active", r.ID, r.Name, r.Driver, r.Serial, r.Terminal)
-		if r.Address.IsValid() {
-			fmt.Fprintf(&y, ", address: %q", r.Address)
-		}
-		for _, s := range []struct {
-			key   string
-			value wire.Secret
-		}{{"merchant_id", r.MerchantID}, {"username", r.Username}, {"password", r.Password}} {
-			if s.value != "" {
-				fmt.Fprintf(&y, ", %s: %q", s.key, s.value.Reveal())
-			}
-		}
-		y.WriteString("}\n")
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("set up: make the data folder: %w", err)
 	}
-	y.WriteString("  terminals:\n")
-	for _, t := range g.terminals {
-		fmt.Fprintf(&y, "    - {id: %s, name: %q}\n", t.ID, t.Name)
+	tills, pin, err := g.plan.HandOut(cfg.DataDir, manager)
+	if err != nil {
+		return nil, err
 	}
-	fmt.Fprintf(&y, "  shift: {auto_open: true}\n  timezone: Asia/Baku\n  language: %s\n", g.lang)
-	if _, err := config.Parse([]byte(y.String())); err != nil {
-		return fmt.Errorf("set up: the answers do not make a configuration; nothing was written: %w", err)
-	}
-	if err := os.MkdirAll(before.DataDir, 0o700); err != nil {
-		return fmt.Errorf("set up: make the data folder: %w", err)
-	}
-	put := durable.Rewrite
 	if _, err := os.Stat(g.path); errors.Is(err, fs.ErrNotExist) {
-		put = durable.Replace
+		text := fmt.Sprintf("# Written by ekassa-agent setup. To change it: see the README, then restart the agent.\ndata_dir: %q\nlisten: %q\n", cfg.DataDir, cfg.Listen)
+		if err := durable.Replace(g.path, []byte(text)); err != nil {
+			return nil, fmt.Errorf("set up: write %s: %w", g.path, err)
+		}
 	}
-	if err := put(g.path, []byte(y.String())); err != nil {
-		return fmt.Errorf("set up: write %s: %w", g.path, err)
+	if err := config.WriteSettings(g.path, cfg.Listen, g.interfaces, settings); err != nil {
+		return nil, fmt.Errorf("set up: %w", err)
 	}
 	g.say("written", texts.Args{"file": g.path})
-	tokens := token.Open(before.DataDir)
-	for _, t := range g.terminals {
-		secret, err := tokens.Add(t.ID)
-		if err != nil {
-			return err
-		}
-		g.say("token", texts.Args{"till": t.Name, "token": secret})
-		if err := g.draw(secret); err != nil {
-			return err
+	for _, t := range tills {
+		g.say("token", texts.Args{"till": t.Name, "token": t.Token})
+		if err := qr.Blocks(g.out, t.Token); err != nil {
+			return nil, err
 		}
 	}
-	if manager != "" {
-		pin, err := people.Open(before.DataDir).Add(manager, people.Manager)
-		if err != nil {
-			return err
-		}
+	if pin != "" {
 		g.say("pin", texts.Args{"name": manager, "pin": pin})
 	}
-	if cloud != "" {
-		cfg, err := config.Load(g.path)
-		if err != nil {
-			return err
-		}
-		id, err := agent.Enroll(g.cmd.Context(), cfg, g.path, cloud, code, nil)
-		if err != nil { // all else stands: this can be done again
-			g.say("not_enrolled", texts.Args{"detail": err.Error()})
-		} else {
-			g.say("enrolled", texts.Args{"agent": id})
-		}
-	}
-	g.say("done", texts.Args{"page": pageOf(before.Listen)})
-	return nil
+	return tills, nil
 }
 
-// pageOf is where a browser finds the staff page.
-func pageOf(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if err == nil && host == "0.0.0.0" {
-		if name, err := os.Hostname(); err == nil {
-			return "http://" + net.JoinHostPort(name+".local", port)
-		}
+// enroll connects to the cloud. That it fails changes nothing of the rest: it can
+// be done again.
+func (g *guide) enroll(cloud, code string) {
+	given, err := g.tools.Enroll(g.cmd.Context(), cloud, code)
+	if err == nil {
+		err = config.WriteCloud(g.path, given)
 	}
-	return "http://" + listen
-}
-
-// draw shows a text as a QR code, two modules in each character.
-func (g *guide) draw(text string) error {
-	code, err := qr.Encode(text, qr.L)
 	if err != nil {
-		return fmt.Errorf("draw a QR code: %w", err)
+		g.say("not_enrolled", texts.Args{"detail": err.Error()})
+		return
 	}
-	const quiet = 2
-	for y := -quiet; y < code.Size+quiet; y += 2 {
-		var line strings.Builder
-		for x := -quiet; x < code.Size+quiet; x++ {
-			switch upper, lower := code.Black(x, y), code.Black(x, y+1); {
-			case upper && lower:
-				line.WriteRune(' ')
-			case upper:
-				line.WriteRune('▄')
-			case lower:
-				line.WriteRune('▀')
-			default:
-				line.WriteRune('█')
-			}
-		}
-		fmt.Fprintln(g.out, line.String())
-	}
-	return nil
+	g.say("enrolled", texts.Args{"agent": given.AgentID})
 }

@@ -124,9 +124,12 @@ function call(s) {
 
 // --- the beginning
 
+const words = async (name) => (await fetch(`/page/${name}.json`)).json();
+
 async function speak(lang) {
-  const answer = await fetch(`/page/${lang}.json`);
-  texts = await answer.json();
+  let all = await words(lang);
+  if (session?.setup) all = { ...all, ...await words('setup-' + lang) };
+  texts = all;
   language = lang;
   document.documentElement.lang = lang;
   localStorage.setItem('language', lang);
@@ -152,7 +155,13 @@ async function begin() {
   $('sheet').close();
   $('out').hidden = !session.person;
   $('where').textContent = 'E-kassa';
-  if (!session.shown) {
+  if (session.setup) {
+    while (!texts['setup.title']) {
+      const of = language, more = await words('setup-' + of);
+      if (of === language) Object.assign(texts, more); // else another one was tapped meanwhile
+    }
+    await (await import('/page/setup.js')).lead({ $, el, t, api, begin });
+  } else if (!session.shown) {
     $('main').replaceChildren(el('section', {}, el('p', {}, t('problem.page_off.detail'))));
   } else if (!session.person) {
     signIn();

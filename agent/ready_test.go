@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"net/http"
@@ -18,18 +18,18 @@ func TestReady_SaysWhyNot(t *testing.T) {
 	}))
 	defer server.Close()
 	addr := server.Listener.Addr().String()
-	if err := ready(t.Context(), addr); err != nil {
+	if err := Ready(t.Context(), addr); err != nil {
 		t.Error(err)
 	}
-	if err := ready(t.Context(), strings.Replace(addr, "127.0.0.1", "0.0.0.0", 1)); err != nil {
+	if err := Ready(t.Context(), strings.Replace(addr, "127.0.0.1", "0.0.0.0", 1)); err != nil {
 		t.Error("on all networks:", err)
 	}
 	status, text = http.StatusServiceUnavailable, "the disk is full"
-	if err := ready(t.Context(), addr); err == nil || !strings.Contains(err.Error(), text) {
+	if err := Ready(t.Context(), addr); err == nil || !strings.Contains(err.Error(), text) {
 		t.Error(err)
 	}
 	server.Close()
-	if err := ready(t.Context(), addr); err == nil || !strings.Contains(err.Error(), "does it run?") {
+	if err := Ready(t.Context(), addr); err == nil || !strings.Contains(err.Error(), "does it run?") {
 		t.Error(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,10 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"ekassa/agent/journal"
+	"ekassa/agent/update"
+	"ekassa/cloud/wire"
 )
 
 // The life of the package in a system that really boots (systemd-nspawn, on a
@@ -30,6 +35,7 @@ func TestPackage_LivesInABootedSystem(t *testing.T) {
 	put("old.deb", filepath.Join(old, "ekassa-agent_1.0.0_amd64.deb"))
 	put("new.deb", filepath.Join(new, "ekassa-agent_1.1.0_amd64.deb"))
 	put("ekassa-sim", filepath.Join(old, "linux-amd64", "ekassa-sim"))
+	output(t, "cp", "-r", release(t, new), filepath.Join(root, "root", "release"))
 	for _, name := range []string{"common.sh", "first.sh", "second.sh", "sim.service", "agent.yaml"} {
 		put(name, filepath.Join("testdata", name))
 	}
@@ -130,7 +136,7 @@ var built = sync.OnceValues(func() (string, error) {
 		out := filepath.Join(packagesDir, version)
 		for _, c := range [][]string{{"../scripts/build", "--only", "linux-amd64", "--out", out}, {"../scripts/package", "--only", "amd64", "--from", out}} {
 			cmd := exec.Command(c[0], append(c[1:], programs...)...)
-			cmd.Env = append(os.Environ(), "VERSION="+version)
+			cmd.Env = append(os.Environ(), "VERSION="+version, "UPDATE_KEYS="+update.Keys{signer.Public().(ed25519.PublicKey)}.String())
 			if text, err := cmd.CombinedOutput(); err != nil {
 				return "", fmt.Errorf("%v: %w\n%s", c, err, text)
 			}
@@ -149,6 +155,23 @@ func TestMain(m *testing.M) {
 		defer os.RemoveAll(packagesDir)
 		return m.Run()
 	}())
+}
+
+// signer signs the updates of this test.
+var signer = ed25519.NewKeyFromSeed([]byte("the key that signs releases now."))
+
+// release signs what scripts/build has made, as an update.
+func release(t *testing.T, built string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "release")
+	newest, readable := journal.Schema()
+	_, err := update.Make(built, out, update.Plan{
+		Version: filepath.Base(built), Over: "1.0.0", Created: time.Now(), Lasts: time.Hour, Journal: wire.ReleaseJournal{Schema: newest, ReadableFrom: readable},
+	}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // booted is a system that runs its steps.

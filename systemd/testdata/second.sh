@@ -22,6 +22,25 @@ for step in new old; do
 	ok "the $step package"
 done
 
+# An update from a stick, in the place of the package's program and with no more
+# rights than that. On trial it is killed until it has been begun too often.
+version() { curl -fsS "$api/metrics" | sed -n 's/^ekassa_build_info{version="\(.*\)"} 1$/\1/p'; }
+is() { [ "$(version)" = "$1" ]; }
+[ "$(version)" = 1.0.0 ] || die "version $(version) before the update"
+ekassa-agent update /root/release --config $config || die "update"
+within 60 is 1.1.0 || die "the update does not begin: $(ekassa-agent update --config $config)"
+sell updated | grep -q '"state":"fiscal"' || die "no sale with the update"
+ok updated
+for n in 1 2 3; do
+	before=$(main)
+	kill -9 "$before"
+	within 60 restarted "$before" || die "not back after kill $n of the update"
+done
+is 1.0.0 || die "the update was not taken back: $(version), $(ekassa-agent update --config $config)"
+fiscal updated || die "the receipt is gone after the update was taken back"
+sell taken-back | grep -q '"state":"fiscal"' || die "no sale after the update was taken back"
+ok the update was taken back
+
 dpkg -r ekassa-agent >/dev/null 2>&1 || die "dpkg -r"
 systemctl is-active --quiet ekassa-agent && die "it runs after it was removed"
 dpkg -P ekassa-agent >/dev/null 2>&1 || die "dpkg -P"

@@ -136,7 +136,7 @@ func names(t *testing.T, dir string) []string {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	list, err := texts(db, `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'`)
+	list, err := column[string](db, `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'`)
 	if err != nil || len(list) < 5 {
 		t.Fatal(list, err)
 	}

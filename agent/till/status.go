@@ -131,7 +131,7 @@ func (r *request) gravest(active *register.Status, q register.Queue) reasonBody 
 	case len(warn) > 0 && hours >= time.Duration(warn[0]):
 		return say("shift_old", texts.Args{"hours": strconv.Itoa(int(hours.Hours()))})
 	case active.Clock.Off():
-		return say("clock_off", texts.Args{"minutes": strconv.Itoa(int(active.Clock.Ahead.Abs().Minutes()))})
+		return say("clock_off", texts.Args{"minutes": strconv.Itoa(int(active.Clock.Ahead.Abs().Round(time.Minute).Minutes()))})
 	case active.Link == register.LinkUnknown:
 		return say("asking", nil)
 	case q.Waiting > 0:

@@ -48,6 +48,41 @@ func TestGuide_ItsCommandsPrintWhatItSays(t *testing.T) {
 	}
 }
 
+// TestReadme_ShowsWhatIsThere: its links lead to files, and what it quotes is what
+// the demo printed.
+func TestReadme_ShowsWhatIsThere(t *testing.T) {
+	page, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)|src="([^"]+)"`).FindAllStringSubmatch(string(page), -1)
+	for _, link := range links {
+		if to := link[1] + link[2]; !strings.Contains(to, "://") {
+			if _, err := os.Stat(filepath.Join("..", to)); err != nil {
+				t.Errorf("a link of the README: %v", err)
+			}
+		}
+	}
+	session, err := os.ReadFile("../agent/page/pictures/demo.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quotes := blocks(t, "../README.md", "text")
+	for _, quote := range quotes {
+		rest := string(session)
+		for line := range strings.Lines(quote.text) {
+			_, after, there := strings.Cut(rest, line)
+			if !there {
+				t.Fatalf("the demo did not print, here: %s", line)
+			}
+			rest = after
+		}
+	}
+	if len(links) < 30 || len(quotes) == 0 {
+		t.Errorf("%d links and %d quotes were looked at", len(links), len(quotes))
+	}
+}
+
 type block struct{ lang, text string }
 
 // blocks gives a page's blocks of code in these languages.

@@ -112,6 +112,8 @@ var mayImport = map[string][]string{
 	"agent/cmd/ekassa-release": {"agent/journal", "agent/update", "cloud/wire"},
 	"systemd":                  {}, // the units as text
 	"agent/till/replay":        {}, // a till in software knows the API only
+	"agent/clients":            {}, // made to be copied into others' tills
+	"agent/clients/generate":   {"agent/openapi"},
 	"agent/slip/printer":       {}, // a receipt printer in software knows ESC/POS only
 	"agent/cmd/ekassa-sim":     {"agent/register/simulator", "agent/slip/printer", "agent/till/replay", "cloud/usage"},
 }

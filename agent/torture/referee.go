@@ -130,7 +130,7 @@ func (v *Verdict) receipt(e Evidence, t Told, docs map[string][]simulator.Docume
 		v.Asked++
 		cannotTell := !e.Model.tells(t.Kind) || asked[0].Attempts > 0 && shiftsAround(e, t, docs) > 1
 		if asked[0].Code == "rung_up_by_hand" {
-			cannotTell = e.Model.miscounts(e.Ledger) || nobodys(e, docs)
+			cannotTell = e.Model.miscounts(e.Ledger)
 		}
 		if !cannotTell {
 			v.say(Unsettled, t.ID, "%s: a %s at %s, and a person was asked without need: %s: %s", t.ID, t.Kind, e.Model, asked[0].Code, asked[0].Text)
@@ -191,16 +191,6 @@ func shiftsAround(e Evidence, t Told, docs map[string][]simulator.Document) int 
 		}
 	}
 	return len(shifts)
-}
-
-// nobodys says whether a document may have been rung up by hand for all that the
-// agent can know: the answer was lost, and its shift ended before the register was
-// asked. Until a person has said whose it is, what waited behind it waits as well.
-func nobodys(e Evidence, docs map[string][]simulator.Document) bool {
-	return slices.ContainsFunc(e.Told, func(t Told) bool {
-		asked := e.Asked[t.ID]
-		return len(asked) > 0 && asked[0].Code != "rung_up_by_hand" && len(docs[t.ID]) > 0 && shiftsAround(e, t, docs) > 1
-	})
 }
 
 // mayRefuse: a register takes a cancel only in the shift of the sale, and troubles

@@ -154,21 +154,6 @@ func TestReferee_AKeyNeedNotBeKnownInTheNextShift(t *testing.T) {
 	}
 }
 
-// A document whose answer was lost, and whose shift was closed, may be a sale by hand.
-func TestReferee_WhatIsNobodysHoldsWhatWaited(t *testing.T) {
-	for _, shift := range []int64{1, 2} {
-		c := sound()
-		e := &c.Shops[0]
-		e.Asked["d"] = []Asked{{ID: "d", Kind: "refund", Code: "outcome_unknown", Attempts: 1}}
-		e.Asked["e"] = []Asked{{ID: "e", Kind: "sale", Code: "rung_up_by_hand"}}
-		e.Ledger[3].Shift = shift
-		needless := map[int64]int{1: 2, 2: 0}[shift]
-		if v := Judge(c); v.Count(Unsettled) != needless {
-			t.Errorf("shift %d: %+v", shift, v.Violations)
-		}
-	}
-}
-
 func TestReferee_KnowsWhatEachModelCanTell(t *testing.T) {
 	for _, x := range []struct {
 		model      Model

@@ -68,9 +68,10 @@ var mayImport = map[string][]string{
 	"agent/texts":     {"agent/receipt", "agent/register"}, // it words their codes
 	"agent/token":     {"agent/durable"},
 	"agent/people":    {"agent/durable"},
-	"agent/page":      {"agent/texts"},
+	"agent/page":      {"agent/static", "agent/texts"},
+	"agent/static":    {},
 	"agent/openapi":   {},
-	"agent/manual":    {"agent/openapi"}, // it is given the document
+	"agent/manual":    {"agent/openapi", "agent/static"}, // it is given the document
 	"agent/uplink":    {"agent/crash", "agent/receipt", "agent/register", "cloud/wire"},
 	"agent/durable":   {},
 	"agent/announce":  {},

@@ -6,9 +6,7 @@ package manual
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -20,6 +18,7 @@ import (
 	"github.com/yuin/goldmark/parser"
 
 	"ekassa/agent/openapi"
+	"ekassa/agent/static"
 )
 
 //go:embed GUIDE.md ERRORS.md files
@@ -28,16 +27,10 @@ var files embed.FS
 // policy: no script at all, and nothing of others.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// page is one that is served, with what tells a browser that it has it already.
-type page struct {
-	kind, tag string
-	data      []byte
-}
-
 // Handler serves the pages at /docs and below it. They are made of the API
 // document when the first is asked for: most agents never are.
 func Handler(api []byte) http.Handler {
-	pages := sync.OnceValues(func() (map[string]page, error) { return render(api) })
+	pages := sync.OnceValues(func() (map[string]static.File, error) { return render(api) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		all, err := pages()
 		if err != nil { // all of it is part of the program, and tests read it
@@ -49,23 +42,12 @@ func Handler(api []byte) http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		h := w.Header()
-		h.Set("Content-Type", p.kind)
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cache-Control", "no-cache") // asked for each time, sent when it is another
-		h.Set("ETag", p.tag)
-		if r.Header.Get("If-None-Match") == p.tag {
-			w.WriteHeader(http.StatusNotModified)
-			return
-		}
-		_, _ = w.Write(p.data)
+		p.Serve(w, r, policy)
 	})
 }
 
 // render makes all pages, by path.
-func render(api []byte) (map[string]page, error) {
+func render(api []byte) (map[string]static.File, error) {
 	doc, err := openapi.Read(api)
 	if err != nil {
 		return nil, err
@@ -77,11 +59,8 @@ func render(api []byte) (map[string]page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the manual: %w", err)
 	}
-	pages := map[string]page{}
-	add := func(path, kind string, data []byte) {
-		sum := sha256.Sum256(data)
-		pages[path] = page{kind, `"` + hex.EncodeToString(sum[:12]) + `"`, data}
-	}
+	pages := map[string]static.File{}
+	add := func(path, kind string, data []byte) { pages[path] = static.New(kind, data) }
 	fill := func(path, name string, v any) error {
 		var b bytes.Buffer
 		if err := t.ExecuteTemplate(&b, name, v); err != nil {

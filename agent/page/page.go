@@ -5,15 +5,14 @@
 package page
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"encoding/json"
 	"io/fs"
 	"mime"
 	"net/http"
 	"path"
 
+	"ekassa/agent/static"
 	"ekassa/agent/texts"
 )
 
@@ -24,19 +23,12 @@ var embedded embed.FS
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// file is one that is served, with what tells a browser that it has it already.
-type file struct {
-	kind, tag string
-	data      []byte
-}
-
 // Handler serves the page at / and its files below /page/. It panics where one of
 // them cannot be read: they are part of the program.
 func Handler() http.Handler {
-	files := map[string]file{}
+	files := map[string]static.File{}
 	add := func(name string, data []byte) {
-		sum := sha256.Sum256(data)
-		files["/page/"+name] = file{mime.TypeByExtension(path.Ext(name)), `"` + hex.EncodeToString(sum[:12]) + `"`, data}
+		files["/page/"+name] = static.New(mime.TypeByExtension(path.Ext(name)), data)
 	}
 	list, err := fs.ReadDir(embedded, "files")
 	if err != nil {
@@ -68,17 +60,6 @@ func Handler() http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		h := w.Header()
-		h.Set("Content-Type", f.kind)
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cache-Control", "no-cache") // asked for each time, sent when it is another
-		h.Set("ETag", f.tag)
-		if r.Header.Get("If-None-Match") == f.tag {
-			w.WriteHeader(http.StatusNotModified)
-			return
-		}
-		_, _ = w.Write(f.data)
+		f.Serve(w, r, policy)
 	})
 }

@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	codeberg.org/go-fonts/dejavu v0.4.0 // a free face with Azerbaijani and Russian letters, for slips
-	github.com/coreos/go-systemd/v22 v22.7.0 // tells systemd that we are ready and alive
+	github.com/coreos/go-systemd/v22 v22.7.0 // tells systemd that we are ready and alive, takes the sockets that it opened for us
 	github.com/eclipse/paho.mqtt.golang v1.5.1 // MQTT; the customer's choice
 	github.com/goccy/go-yaml v1.19.2 // agent.yaml: alive, strict, keeps numbers as text
 	github.com/gofrs/flock v0.13.2 // one agent per journal, on every system
@@ -28,7 +28,7 @@ require (
 	golang.org/x/image v0.47.0 // draws letters where no printer has them
 	golang.org/x/net v0.62.0 // newer than zeroconf asks for
 	golang.org/x/sync v0.24.0 // runs the parts and waits for all
-	golang.org/x/sys v0.49.0 // how much room a disk has on Windows
+	golang.org/x/sys v0.49.0 // how much room a disk has on Windows; sockets across exec
 	golang.org/x/term v0.47.0 // is there a terminal
 	golang.org/x/text v0.43.0 // languages, and names in normal form
 	pgregory.net/rapid v1.3.0 // tests: properties

@@ -421,6 +421,7 @@ func TestAlertsAndWebhooks(t *testing.T) {
 	defer hook.Close()
 	admin.do("POST", "/webhooks", `{"url":"ftp://x"}`).want(422).has("errors.0.field", "url")
 	h := admin.do("POST", "/webhooks", `{"url":"`+hook.URL+`"}`).want(201)
+	admin.do("POST", "/webhooks", `{"url":"`+hook.URL+`"}`).want(409)
 	if h.field("secret") == "" {
 		t.Errorf("%s", h.body)
 	}

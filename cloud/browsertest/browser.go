@@ -139,6 +139,12 @@ func (b *Browser) Open(url string) {
 	Within(b, "open "+url, chromedp.Navigate(url))
 }
 
+// Reload asks for the page once more; what was sent for it is sent again.
+func (b *Browser) Reload() {
+	b.Helper()
+	Within(b, "load the page again", chromedp.Reload())
+}
+
 // Visible waits until it is seen, Gone until it is not.
 func (b *Browser) Visible(selector string) {
 	b.Helper()

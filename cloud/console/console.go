@@ -57,10 +57,13 @@ type view struct {
 	Path   string
 	Here   string // where a change of the language leads back to
 	Lang   string
+	Made   time.Time       // nothing on the page is older
+	Again  int             // the seconds after which the page is loaded anew by itself; 0: never
 	Person *control.Person // nil: nobody is signed in
 	Form   map[string][]string
 	Faults []wire.Fault // of what was just tried
 	Error  string       // the same, as a whole: a key of the texts
+	Given  *once        // what an act made that is shown this once
 	Data   any
 	texts  map[string]string
 }
@@ -70,7 +73,6 @@ type request struct {
 	*http.Request
 	view   view
 	secret string
-	given  *once // what an act made that is shown this once
 }
 
 // page reads what a page shows; act changes something, and gives where to go on.
@@ -231,7 +233,7 @@ func (x *console) begin(req *http.Request) *request {
 	if c, err := req.Cookie(languageCookie); err == nil && x.texts[c.Value] != nil {
 		lang = c.Value
 	}
-	return &request{Request: req, view: view{Path: req.URL.Path, Here: req.URL.RequestURI(), Lang: lang, texts: x.texts[lang]}}
+	return &request{Request: req, view: view{Path: req.URL.Path, Here: req.URL.RequestURI(), Lang: lang, Made: time.Now(), texts: x.texts[lang]}}
 }
 
 // identify reads the session that API and console share.

@@ -203,6 +203,7 @@ func TestConsole(t *testing.T) {
 	v.Types(`input[name=id]`, "cay\r")
 	v.Types(`input[name=agent]`, "pi-1\r")
 	v.Visible(`#code`)
+	v.Gone(`button[name=language]`)
 	code := v.Says(`document.querySelector('#code').innerText`)
 	v.Blameless("console-code")
 	o.agent("cay", "pi-1", code)
@@ -271,10 +272,19 @@ func TestConsole(t *testing.T) {
 	v.Open(o.url + "/users")
 	v.Types(`main input[name=name]`, "nigar\r")
 	v.Visible(`#given`)
+	v.Gone(`button[name=language]`)
 	v.everywhere("users", "/users")
 	v.Open(o.url + "/webhooks")
 	v.Types(`input[name=url]`, "https://example.com/hook\r")
 	v.Visible(`.secret code`)
+	v.Gone(`button[name=language]`) // in another language the secret would not be there
+	v.Leaves(v.Reload)
+	v.Visible(`.error`)
+	v.Gone(`.secret`)
+	v.Visible(`button[name=language]`)
+	if list, err := o.control.Webhooks(t.Context(), owner); err != nil || len(list) != 1 {
+		t.Errorf("the page that was loaded again has added another one: %v, %+v", err, list)
+	}
 	v.everywhere("webhooks", "/webhooks")
 	v.Click(`form[action$=delete] button`)
 	v.Holds(`!document.querySelector('form[action$=delete]')`)

@@ -3,12 +3,15 @@ package console_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"ekassa/cloud/browsertest"
+	"ekassa/cloud/console"
 	"ekassa/cloud/control"
 	"ekassa/cloud/fleet"
 	"ekassa/cloud/wire"
@@ -61,6 +64,44 @@ func (o *office) tells(agent string, seq int64, kind string, data ...any) {
 }
 
 func azn(qapik int64) string { return fmt.Sprintf("%d.%02d", qapik/100, qapik%100) }
+
+// A page says of when it is. The list of agents, which is left open on a screen, is
+// loaded anew by itself; what somebody may be typing into never is.
+func TestConsole_SaysOfWhenAPageIs(t *testing.T) {
+	o := open(t)
+	d := o.signIn("leyla", o.user("leyla", fleet.Admin))
+	o.enrol(box{venue: "baku-01", name: "Nizami 10", agent: "baku-01-a", online: true})
+	const every = `<meta http-equiv="refresh" content="60">`
+	typed := regexp.MustCompile(`<(select|textarea|input( [^>]*)?)>`)
+	hidden := regexp.MustCompile(`<input type="hidden"[^>]*>`)
+	for _, lang := range console.Languages {
+		before, after, _ := strings.Cut(words(t, lang)["as_of"], "{0}")
+		as := regexp.MustCompile(regexp.QuoteMeta(before) + `(\d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d)` + regexp.QuoteMeta(after))
+		for _, path := range []string{"/", "/agents/baku-01-a", "/venues", "/venues/baku-01", "/reports", "/alerts", "/rollouts", "/users", "/webhooks", "/acts"} {
+			began := time.Now().Truncate(time.Second)
+			status, page := d.ask(lang, http.MethodGet, path, nil)
+			m := as.FindStringSubmatch(page)
+			if status != http.StatusOK || m == nil {
+				t.Fatalf("%s in %s: %d\n%s", path, lang, status, page)
+			}
+			if at, err := time.ParseInLocation("02.01.2006 15:04:05", m[1], control.Zone); err != nil || at.Before(began) || at.After(time.Now()) {
+				t.Errorf("%s: made at %s (%v), asked for at %s", path, m[1], err, began)
+			}
+			if strings.Contains(page, "http-equiv=\"refresh\"") && typed.MatchString(hidden.ReplaceAllString(page, "")) {
+				t.Errorf("%s is loaded anew while somebody types", path)
+			}
+			if strings.Contains(page, every) != (path == "/") {
+				t.Errorf("%s is loaded anew: %t", path, path != "/")
+			}
+		}
+	}
+	if err := o.store.Presence(t.Context(), "baku-01-a", wire.Presence{Session: 1, Version: "1.3.0", Epoch: 1}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, page := d.ask("en", http.MethodGet, "/", nil); !strings.Contains(page, ">away<") || !strings.Contains(page, every) {
+		t.Errorf("loaded anew:\n%s", page)
+	}
+}
 
 // Several restaurants at a glance: the list says of each how it is, and the chart's
 // bars are as high as the days' sales.

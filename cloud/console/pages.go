@@ -65,6 +65,10 @@ func number(r *request) (int64, error) {
 
 // --- the fleet and one agent
 
+// again is how often the list of agents is loaded anew, in seconds: it is left open
+// on a screen, and has no form in which somebody could be typing.
+const again = 60
+
 func (x *console) overview(r *request) (string, any, error) {
 	agents, err := x.Control.Agents(r.Context(), store.Filter{})
 	if err != nil {
@@ -87,6 +91,7 @@ func (x *console) overview(r *request) (string, any, error) {
 			waiting += a.Health.Waiting
 		}
 	}
+	r.view.Again = again
 	return "overview", map[string]any{"Agents": agents, "Alerts": len(alerts), "AlertsOf": of, "Online": online, "Waiting": waiting}, nil
 }
 
@@ -171,7 +176,7 @@ func (x *console) command(r *request) (string, error) {
 func (x *console) revoke(r *request) (string, error) {
 	id := r.PathValue("id")
 	if r.PostFormValue("sure") != id {
-		return "", &control.Invalid{Faults: []wire.Fault{{Field: "sure", Code: wire.CodeValue, Message: "must be the agent's id, " + id}}}
+		return "", &control.Invalid{Faults: []wire.Fault{{Field: "sure", Code: wire.CodeValue, Detail: id, Message: "must be the agent's id, " + id}}}
 	}
 	return "/agents/" + id, x.Control.Revoke(r.Context(), *r.view.Person, id)
 }
@@ -211,7 +216,7 @@ func (x *console) venue(r *request) (string, any, error) {
 	agents, err := x.Control.Agents(ctx, store.Filter{Venue: id})
 	return "venue", map[string]any{
 		"Venue": v, "Modules": modules, "Bill": bill, "Month": month.Format("2006-01"), "Before": month.AddDate(0, -1, 0).Format("2006-01"),
-		"Agents": agents, "Given": r.given,
+		"Agents": agents,
 	}, err
 }
 
@@ -224,7 +229,7 @@ func (x *console) enrol(r *request) (string, error) {
 	agent := r.PostFormValue("agent")
 	code, until, err := x.Control.Enrol(r.Context(), *r.view.Person, r.PathValue("id"), agent)
 	if err == nil {
-		r.given = &once{What: agent, Secret: code, Until: until}
+		r.view.Given = &once{What: agent, Secret: code, Until: until}
 	}
 	return "", err
 }
@@ -352,14 +357,14 @@ func (x *console) users(r *request) (string, any, error) {
 	if errors.Is(err, control.ErrForbidden) {
 		list, err = nil, nil // everybody may change the own password here
 	}
-	return "users", map[string]any{"Users": list, "Given": r.given, "Roles": []fleet.Role{fleet.Viewer, fleet.Operator, fleet.Admin}}, err
+	return "users", map[string]any{"Users": list, "Roles": []fleet.Role{fleet.Viewer, fleet.Operator, fleet.Admin}}, err
 }
 
 func (x *console) addUser(r *request) (string, error) {
 	name := r.PostFormValue("name")
 	password, token, err := x.Control.AddUser(r.Context(), *r.view.Person, name, fleet.Role(r.PostFormValue("role")))
 	if err == nil {
-		r.given = &once{What: name, Secret: password, More: token}
+		r.view.Given = &once{What: name, Secret: password, More: token}
 	}
 	return "", err
 }
@@ -375,13 +380,13 @@ func (x *console) newPassword(r *request) (string, error) {
 
 func (x *console) webhooks(r *request) (string, any, error) {
 	list, err := x.Control.Webhooks(r.Context(), *r.view.Person)
-	return "webhooks", map[string]any{"Webhooks": list, "Given": r.given}, err
+	return "webhooks", map[string]any{"Webhooks": list}, err
 }
 
 func (x *console) addWebhook(r *request) (string, error) {
 	hook, secret, err := x.Control.AddWebhook(r.Context(), *r.view.Person, r.PostFormValue("url"))
 	if err == nil {
-		r.given = &once{What: hook.URL, Secret: secret}
+		r.view.Given = &once{What: hook.URL, Secret: secret}
 	}
 	return "", err
 }

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"html/template"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
 	"ekassa/cloud/control"
 	"ekassa/cloud/fleet"
+	"ekassa/cloud/wire"
 )
 
 // T gives a sentence; arguments replace {0}, {1} in it.
@@ -31,6 +33,22 @@ func (v *view) Word(group, code string) string {
 		return s
 	}
 	return code
+}
+
+// index is where in a list a field stands.
+var index = regexp.MustCompile(`\[[^]]*\]`)
+
+// Fault says what is wrong with a field: by its code and the field where that has a
+// sentence of its own, otherwise by its code, with what would fit where that is known.
+func (v *view) Fault(f wire.Fault) string {
+	own := "fault_at." + f.Code + "." + index.ReplaceAllString(f.Field, "")
+	if _, ok := v.texts[own]; ok {
+		return v.T(own, f.Detail)
+	}
+	if f.Detail != "" {
+		return v.T("fault_of."+f.Code, f.Detail)
+	}
+	return v.T("fault." + f.Code)
 }
 
 // May says whether the person's role allows what needs another.
@@ -60,6 +78,7 @@ var functions = template.FuncMap{
 		}
 		return t.In(control.Zone).Format("02.01.2006 15:04")
 	},
+	"clock":   func(t time.Time) string { return t.In(control.Zone).Format("02.01.2006 15:04:05") },
 	"day":     func(t time.Time) string { return t.In(control.Zone).Format("02.01.2006") },
 	"azn":     azn,
 	"hours":   func(seconds int64) string { return fmt.Sprintf("%d:%02d", seconds/3600, seconds/60%60) },

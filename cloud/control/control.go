@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"ekassa/cloud/fleet"
@@ -29,8 +30,8 @@ type Invalid struct{ Faults []wire.Fault }
 // Error names every field.
 func (e *Invalid) Error() string { return (&wire.SettingsError{Faults: e.Faults}).Error() }
 
-func invalid(field, code, message string) error {
-	return &Invalid{Faults: []wire.Fault{{Field: field, Code: code, Message: message}}}
+func invalid(field, code, detail, message string) error {
+	return &Invalid{Faults: []wire.Fault{{Field: field, Code: code, Detail: detail, Message: message}}}
 }
 
 // Link is the way to the agents. What is to be sent is in the store already, so
@@ -89,10 +90,10 @@ func (c *Control) AddVenue(ctx context.Context, p Person, id, name string) (v fl
 		return v, err
 	}
 	if !idForm.MatchString(id) {
-		return v, invalid("id", wire.CodeValue, "must be 1 to 63 small letters, digits and hyphens, such as baku-01")
+		return v, invalid("id", wire.CodeValue, "a–z, 0–9, -; 1–63: baku-01", "must be 1 to 63 small letters, digits and hyphens, such as baku-01")
 	}
 	if name == "" || len(name) > 200 {
-		return v, invalid("name", wire.CodeValue, "must be 1 to 200 characters")
+		return v, invalid("name", wire.CodeValue, "1–200", "must be 1 to 200 characters")
 	}
 	if _, err := c.store.Venue(ctx, id); !errors.Is(err, fleet.ErrNotFound) {
 		return v, errors.Join(err, exists(err))
@@ -130,16 +131,16 @@ func (c *Control) Enrol(ctx context.Context, p Person, venue, agent string) (cod
 		return "", until, err
 	}
 	if _, err := c.store.Venue(ctx, venue); errors.Is(err, fleet.ErrNotFound) {
-		return "", until, invalid("venue", wire.CodeUnknown, "there is no such venue; open it first")
+		return "", until, invalid("venue", wire.CodeUnknown, "", "there is no such venue; open it first")
 	} else if err != nil {
 		return "", until, err
 	}
 	if !wire.ValidAgent(agent) {
-		return "", until, invalid("agent", wire.CodeValue, "must be 1 to 64 letters, digits, '-', '_' and '.', the first a letter or digit")
+		return "", until, invalid("agent", wire.CodeValue, "A–Z, a–z, 0–9, -, _, .; 1–64", "must be 1 to 64 letters, digits, '-', '_' and '.', the first a letter or digit")
 	}
 	switch a, err := c.store.Agent(ctx, agent); {
 	case err == nil && a.Venue != venue:
-		return "", until, invalid("agent", wire.CodeDuplicate, "stands in another venue; choose another name, or name that venue")
+		return "", until, invalid("agent", wire.CodeDuplicate, "", "stands in another venue; choose another name, or name that venue")
 	case err != nil && !errors.Is(err, fleet.ErrNotFound):
 		return "", until, err
 	}
@@ -185,8 +186,12 @@ func (c *Control) ordered(field, version string) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(list, func(r wire.Release) bool { return r.Version == version }) {
-		return invalid(field, wire.CodeUnknown, "there is no such release here; see ekassa-cloud release add")
+	var versions []string
+	for _, r := range list {
+		versions = append(versions, r.Version)
+	}
+	if !slices.Contains(versions, version) {
+		return invalid(field, wire.CodeUnknown, strings.Join(versions, ", "), "there is no such release here; see ekassa-cloud release add")
 	}
 	return nil
 }
@@ -295,7 +300,7 @@ func (c *Control) SwitchModule(ctx context.Context, p Person, venue, driver stri
 				return err
 			}
 			if slices.ContainsFunc(s.Registers, func(r wire.Register) bool { return r.Driver == driver }) {
-				return invalid("enabled", wire.CodeConflict, "agent "+a.ID+" has a register of this module; take it out of its settings first")
+				return invalid("enabled", wire.CodeConflict, a.ID, "agent "+a.ID+" has a register of this module; take it out of its settings first")
 			}
 		}
 	}

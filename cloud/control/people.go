@@ -129,10 +129,10 @@ func (c *Control) AddUser(ctx context.Context, p Person, name string, role fleet
 		return "", "", err
 	}
 	if !nameForm.MatchString(name) {
-		return "", "", invalid("name", wire.CodeValue, "must be 1 to 64 letters, digits, '.', '_', '@' and '-', the first a letter or digit")
+		return "", "", invalid("name", wire.CodeValue, "A–Z, a–z, 0–9, ., _, @, -; 1–64", "must be 1 to 64 letters, digits, '.', '_', '@' and '-', the first a letter or digit")
 	}
 	if !role.May(fleet.Viewer) {
-		return "", "", invalid("role", wire.CodeValue, "must be admin, operator or viewer")
+		return "", "", invalid("role", wire.CodeValue, "admin, operator, viewer", "must be admin, operator or viewer")
 	}
 	if _, err := c.store.User(ctx, name); !errors.Is(err, fleet.ErrNotFound) {
 		return "", "", errors.Join(err, exists(err))
@@ -155,7 +155,7 @@ func (c *Control) ChangeUser(ctx context.Context, p Person, name string, role fl
 		return u, err
 	}
 	if !role.May(fleet.Viewer) {
-		return u, invalid("role", wire.CodeValue, "must be admin, operator or viewer")
+		return u, invalid("role", wire.CodeValue, "admin, operator, viewer", "must be admin, operator or viewer")
 	}
 	if u, err = c.store.User(ctx, name); err != nil {
 		return u, err
@@ -172,7 +172,7 @@ func (c *Control) ChangeUser(ctx context.Context, p Person, name string, role fl
 			}
 		}
 		if admins == 1 {
-			return u, invalid("role", wire.CodeConflict, "this is the last admin; make another one first")
+			return u, invalid("role", wire.CodeConflict, "", "this is the last admin; make another one first")
 		}
 	}
 	if err := c.note(ctx, p, "user.change", name, fmt.Sprintf("%s, disabled %t", role, disabled)); err != nil {
@@ -197,7 +197,7 @@ func (c *Control) NewPassword(ctx context.Context, p Person, old, password strin
 	}
 	c.tries.forget("name " + p.Name)
 	if n := len([]rune(password)); n < fleet.MinPassword || n > 200 {
-		return invalid("password", wire.CodeValue, fmt.Sprintf("must be %d to 200 characters", fleet.MinPassword))
+		return invalid("password", wire.CodeValue, fmt.Sprintf("%d–200", fleet.MinPassword), fmt.Sprintf("must be %d to 200 characters", fleet.MinPassword))
 	}
 	if err := c.note(ctx, p, "user.password", p.Name, ""); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"ekassa/cloud/fleet"
@@ -31,11 +32,11 @@ func (c *Control) StartRollout(ctx context.Context, p Person, agents []string, c
 	}
 	var patch map[string]any
 	if err := json.Unmarshal(change, &patch); err != nil || len(patch) == 0 {
-		return r, invalid("change", wire.CodeType, "must be an object with at least one setting, merged over each agent's own")
+		return r, invalid("change", wire.CodeType, `{"…": …}`, "must be an object with at least one setting, merged over each agent's own")
 	}
 	for _, key := range []string{"registers", "terminals"} {
 		if _, there := patch[key]; there {
-			return r, invalid("change."+key, wire.CodeValue, "differs from agent to agent; a group cannot share it")
+			return r, invalid("change."+key, wire.CodeValue, "", "differs from agent to agent; a group cannot share it")
 		}
 	}
 	r = fleet.Rollout{Change: change, AtOnce: atOnce, MaxFailed: maxFailed}
@@ -43,34 +44,43 @@ func (c *Control) StartRollout(ctx context.Context, p Person, agents []string, c
 		_, _, err := c.merged(ctx, a, change)
 		var refused *wire.SettingsError
 		if errors.As(err, &refused) {
-			err = invalid("change", wire.CodeValue, "does not fit agent "+a.ID+": "+refused.Error())
+			err = invalid("change", wire.CodeValue, a.ID+": "+fields(refused), "does not fit agent "+a.ID+": "+refused.Error())
 		}
 		return err
 	})
 }
 
+// fields are those that are wrong.
+func fields(e *wire.SettingsError) string {
+	var list []string
+	for _, f := range e.Faults {
+		list = append(list, f.Field)
+	}
+	return strings.Join(list, ", ")
+}
+
 // startRollout begins one that fits each of the agents.
 func (c *Control) startRollout(ctx context.Context, p Person, agents []string, r fleet.Rollout, fits func(fleet.Agent) error) (fleet.Rollout, error) {
 	if r.AtOnce < 1 || r.AtOnce > 1000 {
-		return r, invalid("at_once", wire.CodeValue, "must be from 1 to 1000")
+		return r, invalid("at_once", wire.CodeValue, "1–1000", "must be from 1 to 1000")
 	}
 	if r.MaxFailed < 0 || r.MaxFailed > len(agents) {
-		return r, invalid("max_failed", wire.CodeValue, "must be from 0 to the number of agents")
+		return r, invalid("max_failed", wire.CodeValue, fmt.Sprintf("0–%d", len(agents)), "must be from 0 to the number of agents")
 	}
 	if len(agents) == 0 || len(agents) > 100_000 {
-		return r, invalid("agents", wire.CodeValue, "must be 1 to 100000 agents")
+		return r, invalid("agents", wire.CodeValue, "1–100000", "must be 1 to 100000 agents")
 	}
 	r.ID, r.State, r.By, r.CreatedAt = rand.Text(), fleet.RolloutRunning, p.Name, c.now()
 	seen := map[string]bool{}
 	for n, id := range agents {
 		field := fmt.Sprintf("agents[%d]", n)
 		if seen[id] {
-			return r, invalid(field, wire.CodeDuplicate, "is named twice")
+			return r, invalid(field, wire.CodeDuplicate, "", "is named twice")
 		}
 		seen[id] = true
 		a, err := c.store.Agent(ctx, id)
 		if errors.Is(err, fleet.ErrNotFound) {
-			return r, invalid(field, wire.CodeUnknown, "there is no such agent")
+			return r, invalid(field, wire.CodeUnknown, "", "there is no such agent")
 		}
 		if err == nil {
 			err = fits(a)
@@ -159,7 +169,7 @@ func (c *Control) SteerRollout(ctx context.Context, p Person, id string, to flee
 		fleet.RolloutPaused:  {fleet.RolloutRunning, fleet.RolloutStopped},
 	}
 	if !slices.Contains(may[r.State], to) {
-		return r, invalid("state", wire.CodeConflict, fmt.Sprintf("is %s, and cannot become %s", r.State, to))
+		return r, invalid("state", wire.CodeConflict, "", fmt.Sprintf("is %s, and cannot become %s", r.State, to))
 	}
 	if err := c.note(ctx, p, "rollout."+string(to), id, ""); err != nil {
 		return r, err

@@ -146,7 +146,7 @@ func (c *Control) allowed(ctx context.Context, venue string, s wire.Settings) er
 	var faults []wire.Fault
 	for n, r := range s.Registers {
 		if !slices.ContainsFunc(modules, func(m Module) bool { return m.Driver == r.Driver && m.Enabled }) {
-			faults = append(faults, wire.Fault{Field: fmt.Sprintf("registers[%d].driver", n), Code: wire.CodeConflict,
+			faults = append(faults, wire.Fault{Field: fmt.Sprintf("registers[%d].driver", n), Code: wire.CodeConflict, Detail: r.Driver,
 				Message: fmt.Sprintf("needs the module %q, which is off for venue %s; switch it on first", r.Driver, venue)})
 		}
 	}
@@ -213,15 +213,15 @@ func (c *Control) Command(ctx context.Context, p Person, agent, name string, arg
 		ttl = usual
 	}
 	var object map[string]any
-	switch {
+	switch names := strings.Join(CommandNames(), ", "); {
 	case !known:
-		return x, invalid("name", wire.CodeValue, "must be one of "+strings.Join(CommandNames(), ", "))
+		return x, invalid("name", wire.CodeValue, names, "must be one of "+names)
 	case ttl < time.Second || ttl > longestLife:
-		return x, invalid("ttl_seconds", wire.CodeValue, "must be from 1 to 86400")
+		return x, invalid("ttl_seconds", wire.CodeValue, "1–86400", "must be from 1 to 86400")
 	case len(arguments) > 4096:
-		return x, invalid("arguments", wire.CodeValue, "must not be longer than 4096 bytes")
+		return x, invalid("arguments", wire.CodeValue, "≤ 4096", "must not be longer than 4096 bytes")
 	case len(arguments) > 0 && json.Unmarshal(arguments, &object) != nil:
-		return x, invalid("arguments", wire.CodeType, "must be an object")
+		return x, invalid("arguments", wire.CodeType, "{…}", "must be an object")
 	}
 	if name == wire.CommandUpdate {
 		version, _ := object["version"].(string)

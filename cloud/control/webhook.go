@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -22,14 +23,22 @@ import (
 )
 
 // AddWebhook has every new alert sent to an address, signed with the secret that
-// is told here, once.
+// is told here, once. An address is there once: whoever adds it again, as by loading
+// a page again, would have each alert sent twice. Errors: *Invalid, fleet.ErrExists.
 func (c *Control) AddWebhook(ctx context.Context, p Person, address string) (w fleet.Webhook, secret string, err error) {
 	if err := p.needs(fleet.Admin); err != nil {
 		return w, "", err
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || len(address) > 1000 {
-		return w, "", invalid("url", wire.CodeValue, "must be an http or https address without a user name")
+		return w, "", invalid("url", wire.CodeValue, "https://…, http://…", "must be an http or https address without a user name")
+	}
+	all, err := c.store.Webhooks(ctx)
+	if err != nil {
+		return w, "", err
+	}
+	if slices.ContainsFunc(all, func(other fleet.Webhook) bool { return other.URL == address }) {
+		return w, "", fleet.ErrExists
 	}
 	secret = fleet.NewToken("wh_")
 	w = fleet.Webhook{URL: address, Secret: secret, CreatedAt: c.now()}

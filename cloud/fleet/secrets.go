@@ -47,7 +47,7 @@ func ParseSettings(data []byte, before wire.Settings) (wire.Settings, error) {
 	})
 	for i, f := range rest {
 		if f.Code == wire.CodeValue && masked[f.Field] == lost {
-			rest[i] = wire.Fault{Field: f.Field, Code: wire.CodeMissing,
+			rest[i] = wire.Fault{Field: f.Field, Code: wire.CodeMissing, Detail: Mask,
 				Message: `is masked, and no such register had one before to keep; write the real one`}
 		}
 	}

@@ -157,8 +157,9 @@ func TestSettings_AreSentUntilTheyAreJudged(t *testing.T) {
 		a.mustConnect(online)
 		a.say(wire.TopicReported, wire.Reported{})
 		c.until("they are repeated", func() bool { return a.with(func() bool { return len(a.desired) >= 3 }) })
-		if _, err := wire.ParseSettings(a.desired[0].Settings); err != nil || a.desired[0].Rev != 1 {
-			t.Errorf("%+v, %v", a.desired[0], err)
+		first := a.desiredFirst()
+		if _, err := wire.ParseSettings(first.Settings); err != nil || first.Rev != 1 {
+			t.Errorf("%+v, %v", first, err)
 		}
 		a.say(wire.TopicReported, wire.Reported{Rev: 1, Judged: 1, State: wire.StateApplied})
 		c.until("applied", func() bool { return c.agent("a").State() == wire.StateApplied })
@@ -195,7 +196,7 @@ func TestSettings_ALostDatabasePushesNothing(t *testing.T) {
 		a.say(wire.TopicReport, a.record(1, 1))
 		c.until("what came after", func() bool { return a.acked(1) == 1 })
 		if a.with(func() bool { return len(a.desired) > 0 }) {
-			t.Fatalf("pushed %+v", a.desired)
+			t.Fatalf("pushed %+v", a.desiredFirst())
 		}
 		// A person saves settings: they are above whatever the agent has.
 		if v := c.put("a", 0); v.Rev != 8 {
@@ -240,7 +241,7 @@ func TestSettings_EmptyOnesAreNeverPushed(t *testing.T) {
 			return false
 		})
 		if x.with(func() bool { return len(x.desired) > 0 }) {
-			t.Errorf("pushed %s", x.desired[0].Settings)
+			t.Errorf("pushed %s", x.desiredFirst().Settings)
 		}
 	}
 }

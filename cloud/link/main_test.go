@@ -272,8 +272,9 @@ func (a *agent) connect(p wire.Presence) error {
 	gone.Online = false
 	will, err := json.Marshal(gone)
 	a.must(err)
-	a.lost = make(chan struct{})
-	lost := sync.OnceFunc(func() { close(a.lost) })
+	ended := make(chan struct{}) // of this session, whoever looks at a.lost by then
+	a.lost = ended
+	lost := sync.OnceFunc(func() { close(ended) })
 	o := mqtt.NewClientOptions().AddBroker(a.url).SetClientID(a.id).SetProtocolVersion(4).SetAutoReconnect(false).
 		SetTLSConfig(&tls.Config{RootCAs: a.own.Pool(), ServerName: "127.0.0.1", Certificates: []tls.Certificate{a.pair}}).
 		SetBinaryWill(wire.Topic(a.id, wire.TopicPresence), will, 1, true).
@@ -355,6 +356,13 @@ func (a *agent) with(do func() bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return do()
+}
+
+// desiredFirst are the first settings that arrived. More may arrive meanwhile.
+func (a *agent) desiredFirst() wire.Desired {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.desired[0]
 }
 
 // record is a receipt, or a command of another type.

@@ -1,17 +1,11 @@
 package store
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"ekassa/cloud/fleet"
@@ -35,52 +29,6 @@ const (
 	maxKey = 200
 )
 
-// line is an agent's epoch.
-type line struct {
-	agent string
-	epoch int64
-}
-
-func (l line) compare(m line) int {
-	return cmp.Or(cmp.Compare(l.agent, m.agent), cmp.Compare(l.epoch, m.epoch))
-}
-
-// stream is how far a line is stored.
-type stream struct {
-	upTo, top int64
-	ack       wire.Ack
-	changed   bool
-}
-
-// entry is a record with what was read from its data.
-type entry struct {
-	wire.Record
-	body any
-	bad  string // why its data cannot be read
-}
-
-func (e entry) line() line { return line{e.Agent, e.Epoch} }
-
-func compareEntries(a, b entry) int {
-	return cmp.Or(a.line().compare(b.line()), cmp.Compare(a.Seq, b.Seq))
-}
-
-// same says whether two records of one number are one record.
-func same(a, b wire.Record) bool {
-	return a.V == b.V && a.Type == b.Type && a.Time.UnixMicro() == b.Time.UnixMicro() && bytes.Equal(a.Data, b.Data)
-}
-
-// standsIn says that a record was told in place of one that cannot be told. It
-// is none of a clone's, whichever of the two came first.
-func standsIn(r wire.Record) bool {
-	if r.Type != wire.RecordAlert {
-		return false
-	}
-	body, err := r.Body()
-	a, ok := body.(*wire.Alert)
-	return err == nil && ok && (a.Code == wire.AlertQuarantined || a.Code == wire.AlertRecordLost)
-}
-
 func (s *store) Ingest(ctx context.Context, records []wire.Record) ([]Stored, error) {
 	entries := readAll(records)
 	var stored []Stored
@@ -94,76 +42,6 @@ func (s *store) Ingest(ctx context.Context, records []wire.Record) ([]Stored, er
 		return nil, fmt.Errorf("store %d records: %w", len(records), err)
 	}
 	return stored, nil
-}
-
-// readAll reads the records' data, on all cores, and sorts them by agent, epoch
-// and number. Those that cannot be numbered are none.
-func readAll(records []wire.Record) []entry {
-	entries := make([]entry, 0, len(records))
-	for _, r := range records {
-		if wire.ValidAgent(r.Agent) && r.Epoch >= 1 && r.Seq >= 1 {
-			r.Type = text(r.Type)
-			entries = append(entries, entry{Record: r})
-		}
-	}
-	const few = 64
-	var wg sync.WaitGroup
-	for part := range slices.Chunk(entries, max(few, 1+len(entries)/runtime.GOMAXPROCS(0))) {
-		wg.Go(func() {
-			for i := range part {
-				part[i].read()
-			}
-		})
-	}
-	wg.Wait()
-	slices.SortStableFunc(entries, compareEntries)
-	return entries
-}
-
-func (e *entry) read() {
-	body, err := e.Body()
-	if err != nil {
-		e.bad = err.Error()
-		return
-	}
-	e.body, e.bad = body, faulty(body)
-}
-
-// faulty says why a body cannot be used, or nothing.
-func faulty(body any) string {
-	switch b := body.(type) {
-	case *wire.Receipt:
-		switch {
-		case !validKey(b.ID) || !validKey(b.Terminal):
-			return "a receipt without a proper id or terminal"
-		case b.State == "" || b.Kind == "":
-			return "a receipt without state or kind"
-		}
-		if _, ok := qepik(b.Total); !ok {
-			return "a receipt whose total is no amount of money"
-		}
-	case *wire.Alert:
-		if !validKey(b.Code) || len(b.Register) > maxKey {
-			return "an alert without a proper code or register"
-		}
-	}
-	return ""
-}
-
-func validKey(s string) bool { return s != "" && len(s) <= maxKey && text(s) == s }
-
-// qepik reads decimal text with at most two decimals.
-func qepik(s string) (int64, bool) {
-	whole, part, point := strings.Cut(s, ".")
-	if point && (len(part) < 1 || len(part) > 2) || len(whole) < 1 || len(whole) > 15 {
-		return 0, false
-	}
-	digits := whole + (part + "00")[:2]
-	if strings.ContainsFunc(strings.TrimPrefix(digits, "-"), func(c rune) bool { return c < '0' || c > '9' }) {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	return n, err == nil
 }
 
 // ingestion is one batch in its transaction.
@@ -343,129 +221,6 @@ func orEmpty(data []byte) []byte {
 	return data
 }
 
-// newer is the value of each column where the row that comes is of a higher
-// number than the one that is there.
-func newer(table string, columns ...string) string {
-	var sets []string
-	for _, c := range columns {
-		sets = append(sets, fmt.Sprintf("%s = CASE WHEN (excluded.epoch, excluded.seq) > (%s.epoch, %s.seq) THEN excluded.%s ELSE %s.%s END", c, table, table, c, table, c))
-	}
-	return strings.Join(sets, ", ")
-}
-
-// What a deleted record left behind goes with the state that it told of.
-var receiptTail = `ON CONFLICT (agent, terminal, id) DO UPDATE SET
-	content_epoch = coalesce(receipt.content_epoch, excluded.content_epoch), content_seq = coalesce(receipt.content_seq, excluded.content_seq), ` +
-	newer("receipt", "changed_at", "received_at", "stored_at", "state", "kind", "total", "fiscal_at", "data", "epoch", "seq")
-
-func (in *ingestion) receipts() error {
-	type key struct{ agent, terminal, id string }
-	last := map[key]int{} // position below
-	var rows []entry
-	var contentEpochs, contentSeqs []*int64
-	for _, e := range in.fresh { // by number: the last one is the newest
-		r, ok := e.body.(*wire.Receipt)
-		if !ok || e.bad != "" {
-			continue
-		}
-		k := key{e.Agent, r.Terminal, r.ID}
-		n, ok := last[k]
-		if !ok {
-			n = len(rows)
-			last[k] = n
-			rows, contentEpochs, contentSeqs = append(rows, e), append(contentEpochs, nil), append(contentSeqs, nil)
-		}
-		rows[n] = e
-		if contentSeqs[n] == nil && r.Content != nil {
-			contentEpochs[n], contentSeqs[n] = &e.Epoch, &e.Seq
-		}
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	var agents, terminals, ids, states, kinds []string
-	var epochs, seqs, changed, received, stored, totals []int64
-	var fiscal []*int64
-	for _, e := range rows {
-		r := e.body.(*wire.Receipt)
-		total, _ := qepik(r.Total) // faulty has looked
-		var made *int64
-		if r.Document != nil {
-			m := micro(r.Document.At)
-			made = &m
-		}
-		agents, terminals, ids = append(agents, e.Agent), append(terminals, r.Terminal), append(ids, r.ID)
-		epochs, seqs = append(epochs, e.Epoch), append(seqs, e.Seq)
-		changed, received, stored = append(changed, micro(e.Time)), append(received, micro(r.ReceivedAt)), append(stored, micro(in.now))
-		states, kinds, totals = append(states, text(r.State)), append(kinds, text(r.Kind)), append(totals, total)
-		fiscal = append(fiscal, made)
-	}
-	return in.tx.s.insert(in.tx, "receipt", []column{
-		{"agent", agents}, {"terminal", terminals}, {"id", ids}, {"epoch", epochs}, {"seq", seqs},
-		{"changed_at", changed}, {"received_at", received}, {"stored_at", stored}, {"state", states}, {"kind", kinds},
-		{"total", totals}, {"fiscal_at", fiscal}, {"content_epoch", contentEpochs}, {"content_seq", contentSeqs},
-	}, receiptTail)
-}
-
-func (in *ingestion) shifts() error {
-	var agents []string
-	var epochs, seqs, closed, stored []int64
-	var data [][]byte
-	for _, e := range in.fresh {
-		r, ok := e.body.(*wire.ShiftReport)
-		if !ok || e.bad != "" || e.Type != wire.RecordShiftClosed {
-			continue
-		}
-		agents, epochs, seqs = append(agents, e.Agent), append(epochs, e.Epoch), append(seqs, e.Seq)
-		closed, stored, data = append(closed, micro(r.ClosedAt)), append(stored, micro(in.now)), append(data, e.Data)
-		if len(r.Differences) > 0 {
-			in.alert(e.Record, r.Register, AlertDifference, fmt.Sprintf("shift %s: %d figures of the register differ from the journal", text(r.Shift), len(r.Differences)))
-		}
-	}
-	if len(agents) == 0 {
-		return nil
-	}
-	return in.tx.s.insert(in.tx, "shift_report", []column{
-		{"agent", agents}, {"epoch", epochs}, {"seq", seqs}, {"closed_at", closed}, {"stored_at", stored}, {"data", data},
-	}, "")
-}
-
-// health keeps each agent's newest, and the epoch that it tells of.
-func (in *ingestion) health() error {
-	epochs := map[string]int64{}
-	told := map[string]entry{}
-	for _, e := range in.fresh { // by number
-		epochs[e.Agent] = e.Epoch
-		switch b := e.body.(type) {
-		case *wire.Health:
-			if e.bad == "" {
-				told[e.Agent] = e
-			}
-		case *wire.Alert:
-			if e.bad == "" {
-				in.alert(e.Record, b.Register, b.Code, b.Detail)
-			}
-		}
-	}
-	for _, agent := range slices.Sorted(maps.Keys(epochs)) {
-		if e, ok := told[agent]; ok {
-			err := in.tx.exec(`UPDATE agent SET health = ?2, health_at = ?3, health_epoch = ?4, health_seq = ?5
-				WHERE id = ?1 AND (health_epoch < ?4 OR health_epoch = ?4 AND health_seq < ?5)`, agent, []byte(e.Data), micro(in.now), e.Epoch, e.Seq)
-			if err != nil {
-				return err
-			}
-		}
-	}
-	for l, st := range in.streams {
-		if st.top == 0 { // the first of an epoch
-			if err := in.tx.exec(`UPDATE agent SET epoch = ?2 WHERE id = ?1 AND epoch < ?2`, l.agent, l.epoch); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // advance says how far each line is stored now.
 func (in *ingestion) advance() error {
 	for _, e := range in.fresh { // by number
@@ -526,48 +281,6 @@ func islands(rows *sql.Rows, err error) func(a *wire.Ack) error {
 		}
 		return rows.Err()
 	}
-}
-
-// alertKey: of one, the first is raised.
-type alertKey struct{ agent, register, code string }
-
-func (in *ingestion) alert(r wire.Record, register, code, detail string) {
-	k := alertKey{r.Agent, short(register), short(code)}
-	if _, ok := in.alerts[k]; ok {
-		return
-	}
-	raised := in.now
-	if r.Time.Before(raised) && raised.Sub(r.Time) < 90*24*time.Hour { // a clock that is older is wrong
-		raised = r.Time
-	}
-	in.alerts[k] = fleet.Alert{Agent: r.Agent, Venue: in.venues[r.Agent], Register: k.register, Code: k.code, Detail: text(detail), RaisedAt: raised}
-}
-
-// short bounds what is indexed.
-func short(s string) string {
-	if len(s) > maxKey {
-		s = s[:maxKey]
-	}
-	return text(s)
-}
-
-// raise notes the alerts. What a record tells has happened again: a person who
-// has acknowledged the last one is told once more.
-func (in *ingestion) raise() error {
-	keys := slices.SortedFunc(maps.Keys(in.alerts), func(a, b alertKey) int {
-		return cmp.Or(cmp.Compare(a.agent, b.agent), cmp.Compare(a.register, b.register), cmp.Compare(a.code, b.code))
-	})
-	for _, k := range keys {
-		err := in.tx.exec(`UPDATE alert SET ended_at = ?4 WHERE agent = ?1 AND register = ?2 AND code = ?3 AND ended_at IS NULL AND acknowledged_at IS NOT NULL`,
-			k.agent, k.register, k.code, micro(in.now))
-		if err != nil {
-			return err
-		}
-		if _, err := in.tx.raise(in.alerts[k]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (s *store) Acks(ctx context.Context, agent string) ([]wire.Ack, error) {

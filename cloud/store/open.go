@@ -20,7 +20,8 @@ type store struct {
 	write *sql.DB
 	read  *sql.DB // PostgreSQL: the same
 
-	// alone keeps other processes from migrating at the same time.
+	// alone keeps others that ask for it waiting, in whatever process, until the
+	// transaction ends.
 	alone  func(tx *tx) error
 	lead   func(ctx context.Context) (held, error)
 	backup func(ctx context.Context, file string) error

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -133,6 +134,15 @@ func (s *store) Rollouts(ctx context.Context) ([]fleet.Rollout, error) {
 
 func (s *store) AddWebhook(ctx context.Context, w fleet.Webhook) (id int64, err error) {
 	err = s.tx(ctx, func(tx *tx) error {
+		if err := s.alone(tx); err != nil { // two at once would both find none
+			return err
+		}
+		switch err := tx.row(`SELECT number FROM webhook WHERE url = ?1 LIMIT 1`, text(w.URL)).Scan(&id); {
+		case err == nil:
+			return fleet.ErrExists
+		case !errors.Is(err, fleet.ErrNotFound):
+			return err
+		}
 		return tx.row(`INSERT INTO webhook (url, secret, created_at) VALUES (?1, ?2, ?3) RETURNING number`, text(w.URL), w.Secret, micro(w.CreatedAt)).Scan(&id)
 	})
 	return id, about(err, "store a webhook")

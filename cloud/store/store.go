@@ -188,7 +188,7 @@ type Rollouts interface {
 
 // Webhooks and what is on its way to them.
 type Webhooks interface {
-	AddWebhook(ctx context.Context, w fleet.Webhook) (int64, error)
+	AddWebhook(ctx context.Context, w fleet.Webhook) (int64, error) // fleet.ErrExists: its URL is there
 	Webhooks(ctx context.Context) ([]fleet.Webhook, error)
 	DeleteWebhook(ctx context.Context, id int64) error
 	// Due gives deliveries whose time has come, with their webhooks.

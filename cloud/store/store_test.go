@@ -553,7 +553,9 @@ func testAlerts(t *testing.T, open func() store.Store) {
 	enrolled(t, s, "a1")
 	first := must(s.AddWebhook(ctx, fleet.Webhook{URL: "https://a.example", Secret: "s1", CreatedAt: began}))(t)
 	must(s.AddWebhook(ctx, fleet.Webhook{URL: "https://b.example", Secret: "s2", CreatedAt: began}))(t)
-	found(t, must(s.Webhooks(ctx))(t)[0].Secret, "s1")
+	_, err := s.AddWebhook(ctx, fleet.Webhook{URL: "https://a.example", Secret: "s3", CreatedAt: began})
+	is(t, err, fleet.ErrExists)
+	found(t, words(len(must(s.Webhooks(ctx))(t)), must(s.Webhooks(ctx))(t)[0].Secret), "2 s1")
 	a := fleet.Alert{Agent: "a1", Register: "kassa-1", Code: "register_away", Detail: "d", RaisedAt: began}
 	found(t, must(s.Raise(ctx, a))(t), "true")
 	found(t, must(s.Raise(ctx, a))(t), "false")

@@ -28,6 +28,10 @@ type Fault struct {
 	// Message says in lower-case English what was found and what to do. It
 	// never contains a secret.
 	Message string `json:"message"`
+	// Detail is what a sentence in another language may name: what would fit, or
+	// what this stands against. It is signs and names alone, may be empty, never
+	// contains a secret, and is not told to programs.
+	Detail string `json:"-"`
 }
 
 // String returns field and message.
@@ -58,7 +62,7 @@ type faults struct {
 	known map[string]bool
 }
 
-func (fs *faults) add(field, code, message string) {
+func (fs *faults) add(field, code, detail, message string) {
 	if fs.known[field] {
 		return
 	}
@@ -66,7 +70,7 @@ func (fs *faults) add(field, code, message string) {
 		fs.known = map[string]bool{}
 	}
 	fs.known[field] = true
-	fs.list = append(fs.list, Fault{Field: field, Code: code, Message: message})
+	fs.list = append(fs.list, Fault{Field: field, Code: code, Message: message, Detail: detail})
 }
 
 // within reports whether there is a fault at the field or inside it.

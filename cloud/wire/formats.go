@@ -35,6 +35,18 @@ var formats = map[string]func(string) error{
 	"ekassa-timezone":    checkTimezone,
 }
 
+// examples are what fits a format, as signs.
+var examples = map[string]string{
+	"ekassa-id":            "A–Z, a–z, 0–9, -; 1–63",
+	"ekassa-terminal":      "A–Z, a–z, 0–9, -; 1–63",
+	"ekassa-address":       "192.168.1.1:8008",
+	"ekassa-rate":          "18.00; 0–100",
+	"ekassa-shift-age":     "22h, 1h30m; < 24h",
+	"ekassa-replay-window": "24h, 1h30m; ≤ 720h",
+	"ekassa-time-of-day":   "05:00; 00:00–23:59",
+	"ekassa-timezone":      "Asia/Baku",
+}
+
 func optional(check func(string) error) func(string) error {
 	return func(s string) error {
 		if s == "" {

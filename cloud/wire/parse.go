@@ -20,12 +20,12 @@ func ParseSettings(data []byte) (Settings, error) {
 	var fs faults
 	root, err := scan(data, &fs)
 	if err != nil {
-		fs.add("", CodeSyntax, err.Error())
+		fs.add("", CodeSyntax, place(err), err.Error())
 		return Settings{}, fs.err()
 	}
 	object, ok := root.(map[string]any)
 	if !ok {
-		fs.add("", CodeType, "found "+kindOf(root)+"; write an object of settings")
+		fs.add("", CodeType, forms["object"], "found "+kindOf(root)+"; write an object of settings")
 		return Settings{}, fs.err()
 	}
 	if err := checkSchema(object, &fs); err != nil {
@@ -35,7 +35,7 @@ func ParseSettings(data []byte) (Settings, error) {
 	// judge the rest, and people hear of everything at once.
 	s, err := decode(object)
 	if err != nil {
-		fs.add("", CodeValue, err.Error())
+		fs.add("", CodeValue, "", err.Error())
 		return Settings{}, fs.err()
 	}
 	checkRules(s, &fs)
@@ -91,13 +91,22 @@ func scan(data []byte, fs *faults) (any, error) {
 	if err := json.Unmarshal(data, &whole); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
-			return nil, fmt.Errorf("is not JSON at byte %d: %s; write one JSON object", syntax.Offset, syntax.Error())
+			return nil, fmt.Errorf("is not JSON at byte %d: %w; write one JSON object", syntax.Offset, syntax)
 		}
 		return nil, err
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	return scanValue(d, "", 0, fs)
+}
+
+// place is the byte at which JSON ceases to be readable.
+func place(err error) string {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		return ""
+	}
+	return strconv.FormatInt(syntax.Offset, 10)
 }
 
 func scanValue(d *json.Decoder, path string, depth int, fs *faults) (any, error) {
@@ -117,7 +126,7 @@ func scanValue(d *json.Decoder, path string, depth int, fs *faults) (any, error)
 		return scanList(d, path, depth, fs)
 	case json.Number:
 		if len(t) > 32 || strings.ContainsAny(string(t), "eE") {
-			fs.add(path, CodeValue, "has an exponent or too many digits; write it as short decimal text")
+			fs.add(path, CodeValue, "", "has an exponent or too many digits; write it as short decimal text")
 			return json.Number("0"), nil
 		}
 	}
@@ -138,7 +147,7 @@ func scanObject(d *json.Decoder, path string, depth int, fs *faults) (any, error
 			return nil, err
 		}
 		if _, twice := object[key]; twice {
-			fs.add(at, CodeDuplicate, "is written twice; keep one of the two")
+			fs.add(at, CodeDuplicate, "", "is written twice; keep one of the two")
 		}
 		object[key] = value
 	}

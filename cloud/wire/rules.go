@@ -13,7 +13,7 @@ func checkRules(s Settings, fs *faults) {
 	checkActive(s, fs)
 	for i := 1; i < len(s.Shift.WarnAfter); i++ {
 		if before, here := s.Shift.WarnAfter[i-1], s.Shift.WarnAfter[i]; here <= before {
-			fs.add(item("shift.warn_after", i), CodeConflict,
+			fs.add(item("shift.warn_after", i), CodeConflict, item("shift.warn_after", i-1),
 				fmt.Sprintf("%s does not come after %s; write the ages ascending", here, before))
 		}
 	}
@@ -30,7 +30,7 @@ func (t taken) add(value, field, advice string, fs *faults) {
 		return
 	}
 	if first, ok := t[value]; ok {
-		fs.add(field, CodeDuplicate, "is the same as "+first+"; "+advice)
+		fs.add(field, CodeDuplicate, first, "is the same as "+first+"; "+advice)
 		return
 	}
 	t[value] = field
@@ -53,7 +53,7 @@ func checkRegisters(s Settings, fs *faults) {
 		}
 		serials.add(strings.ToLower(r.Serial), registerField(i, "serial"), "write each register's own serial number", fs)
 		if _, ok := s.Terminal(r.Terminal); !ok && r.Terminal != "" && terminalsSound {
-			fs.add(registerField(i, "terminal"), CodeValue,
+			fs.add(registerField(i, "terminal"), CodeValue, strings.Join(terminalIDs(s), ", "),
 				quote(r.Terminal)+" is not among the terminals; "+terminalAdvice(s))
 		}
 	}
@@ -63,11 +63,14 @@ func terminalAdvice(s Settings) string {
 	if len(s.Terminals) == 0 {
 		return "add it to terminals"
 	}
-	var ids []string
+	return "add it there, or write one of " + strings.Join(terminalIDs(s), ", ")
+}
+
+func terminalIDs(s Settings) (ids []string) {
 	for _, t := range s.Terminals {
 		ids = append(ids, t.ID)
 	}
-	return "add it there, or write one of " + strings.Join(ids, ", ")
+	return ids
 }
 
 // checkActive holds that of several registers bound to one terminal exactly
@@ -95,11 +98,11 @@ func checkActive(s Settings, fs *faults) {
 		case !sound || len(registers) < 2 || len(active) == 1:
 		case len(active) == 0:
 			for _, field := range offline {
-				fs.add(field, CodeConflict, fmt.Sprintf("of %s no register is active (%s); make exactly one active", terminal, strings.Join(offline, ", ")))
+				fs.add(field, CodeConflict, strings.Join(offline, ", "), fmt.Sprintf("of %s no register is active (%s); make exactly one active", terminal, strings.Join(offline, ", ")))
 			}
 		default:
 			for _, field := range active {
-				fs.add(field, CodeConflict, fmt.Sprintf("of %s more than one register is active (%s); make all but one offline", terminal, strings.Join(active, ", ")))
+				fs.add(field, CodeConflict, strings.Join(active, ", "), fmt.Sprintf("of %s more than one register is active (%s); make all but one offline", terminal, strings.Join(active, ", ")))
 			}
 		}
 	}

@@ -112,33 +112,33 @@ func explain(schema *jsonschema.Schema, object map[string]any, e *jsonschema.Val
 	switch k := e.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
 		for _, key := range k.Properties {
-			fs.add(child(at, key), CodeUnknown,
-				"is no setting; known here are "+strings.Join(keysAt(schema, e.InstanceLocation), ", "))
+			known := strings.Join(keysAt(schema, e.InstanceLocation), ", ")
+			fs.add(child(at, key), CodeUnknown, known, "is no setting; known here are "+known)
 		}
 	case *kind.Required:
 		for _, key := range k.Missing {
-			fs.add(child(at, key), CodeMissing, missing(key))
+			fs.add(child(at, key), CodeMissing, "", missing(key))
 		}
 	case *kind.DependentRequired:
 		for _, key := range k.Missing {
-			fs.add(child(at, key), CodeMissing, "is missing beside "+k.Prop+"; write both, or type alone")
+			fs.add(child(at, key), CodeMissing, "", "is missing beside "+k.Prop+"; write both, or type alone")
 		}
 	case *kind.FalseSchema:
-		fs.add(at, CodeConflict, "stands beside type; write either type, or name and rate")
+		fs.add(at, CodeConflict, "type", "stands beside type; write either type, or name and rate")
 	case *kind.Type:
-		fs.add(at, CodeType, "found "+articled(k.Got)+"; write "+wanted[k.Want[0]])
+		fs.add(at, CodeType, forms[k.Want[0]], "found "+articled(k.Got)+"; write "+wanted[k.Want[0]])
 	case *kind.Enum:
-		fs.add(at, enumCode(k.Got), "found "+show(k.Got)+"; write one of "+list(k.Want))
+		fs.add(at, enumCode(k.Got), list(k.Want), "found "+show(k.Got)+"; write one of "+list(k.Want))
 	case *kind.Format:
-		fs.add(at, CodeValue, k.Err.Error())
+		fs.add(at, CodeValue, examples[k.Want], k.Err.Error())
 	case *kind.MinLength:
-		fs.add(at, CodeMissing, "is empty; write a value")
+		fs.add(at, CodeMissing, "", "is empty; write a value")
 	case *kind.MaxLength:
-		fs.add(at, CodeValue, fmt.Sprintf("has %d characters; write at most %d", k.Got, k.Want))
+		fs.add(at, CodeValue, fmt.Sprintf("≤ %d", k.Want), fmt.Sprintf("has %d characters; write at most %d", k.Got, k.Want))
 	case *kind.MaxItems:
-		fs.add(at, CodeValue, fmt.Sprintf("has %d elements; write at most %d", k.Got, k.Want))
+		fs.add(at, CodeValue, fmt.Sprintf("≤ %d", k.Want), fmt.Sprintf("has %d elements; write at most %d", k.Got, k.Want))
 	default: // a pattern where our format let it pass, such as an odd zone in an IPv6 address
-		fs.add(at, CodeValue, "does not have the form that the schema asks for; see its description there")
+		fs.add(at, CodeValue, "", "does not have the form that the schema asks for; see its description there")
 	}
 }
 
@@ -147,6 +147,14 @@ var wanted = map[string]string{
 	"string":  "text, in quotes",
 	"array":   "a list",
 	"object":  "an object",
+}
+
+// forms are the same as signs.
+var forms = map[string]string{
+	"boolean": "true, false",
+	"string":  `"…"`,
+	"array":   "[…]",
+	"object":  "{…}",
 }
 
 func missing(key string) string {

@@ -22,6 +22,7 @@ import (
 	"ekassa/cloud/fleet"
 	"ekassa/cloud/store"
 	"ekassa/cloud/wire"
+	"ekassa/scripts/figures"
 )
 
 const venue = "baku-01"
@@ -40,7 +41,7 @@ type chain struct {
 	token         string // a person's
 	own           *authority.Authority
 	agents        []*pi
-	cloud         *process
+	cloud         *figures.Process
 	end           context.CancelFunc // of the agents' lives
 	living        sync.WaitGroup
 	// processors are how many agents work on a handshake at once. Each has a
@@ -150,13 +151,13 @@ func (c *chain) live(ctx context.Context) {
 
 // serve starts the cloud and waits until it is ready.
 func (c *chain) serve(ctx context.Context) (err error) {
-	if c.cloud, err = start(ctx, c.bench.cloud, "serve", "--config", c.config()); err != nil {
+	if c.cloud, err = figures.Start(ctx, c.bench.cloud, "serve", "--config", c.config()); err != nil {
 		return err
 	}
 	return c.until(ctx, "the cloud is ready", func() (bool, error) {
 		select {
-		case <-c.cloud.ended:
-			return false, fmt.Errorf("the cloud has ended: %s", c.cloud.said())
+		case <-c.cloud.Ended:
+			return false, fmt.Errorf("the cloud has ended: %s", c.cloud.Said())
 		default:
 		}
 		_, err := c.get(ctx, "/readyz")
@@ -173,7 +174,7 @@ func (c *chain) close() error {
 	if c.cloud == nil {
 		return nil
 	}
-	return c.cloud.stop()
+	return c.cloud.Stop()
 }
 
 // patience is how long anything may take before a run is given up.

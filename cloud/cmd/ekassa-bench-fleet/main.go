@@ -8,7 +8,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"ekassa/scripts/figures"
 )
 
 func main() {
@@ -51,12 +52,7 @@ func command() *cobra.Command {
 			if err := b.run(cmd.Context()); err != nil {
 				return err
 			}
-			if !asJSON {
-				return b.table.print(cmd.OutOrStdout())
-			}
-			e := json.NewEncoder(cmd.OutOrStdout())
-			e.SetIndent("", "  ")
-			return e.Encode(b.table)
+			return b.table.Print(cmd.OutOrStdout(), asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&quick, "quick", false, "at most 200 agents and two rounds: a smoke run, its figures say little")
@@ -76,7 +72,7 @@ type bench struct {
 	only           []string
 	cloud          string // the binary
 	say            func(string)
-	table          table
+	table          figures.Table
 	dir            string // of this run, removed at its end
 }
 

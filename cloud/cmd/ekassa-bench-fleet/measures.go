@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"ekassa/scripts/figures"
 )
 
 // fleet measures what a whole fleet costs at the broker within.
@@ -35,11 +37,11 @@ func (b *bench) fleet(ctx context.Context) (err error) {
 		return err
 	}
 	each := func(before, after float64) float64 { return (after - before) / float64(b.agents) }
-	b.table.add(row{Name: "memory for each connected agent, broker within", Figure: 1000 * each(before.memory, after.memory), Unit: "KB",
+	b.table.Add(figures.Row{Name: "memory for each connected agent, broker within", Figure: 1000 * each(before.memory, after.memory), Unit: "KB",
 		Note: fmt.Sprintf("with TLS; %.0f MB with none, %.0f MB with %d; %.1f goroutines each", before.memory, after.memory, b.agents, each(before.goroutines, after.goroutines))})
 
 	if err := c.storm(ctx, "broker within", func() error {
-		c.cloud.kill()
+		c.cloud.Kill()
 		return c.serve(ctx)
 	}); err != nil {
 		return err
@@ -64,7 +66,7 @@ func (c *chain) storm(ctx context.Context, where string, restart func() error) e
 	if err != nil {
 		return err
 	}
-	c.table.add(row{Name: fmt.Sprintf("%d agents come back after kill -9, %s", len(c.agents), where), Figure: took.Seconds(), Unit: "s",
+	c.table.Add(figures.Row{Name: fmt.Sprintf("%d agents come back after kill -9, %s", len(c.agents), where), Figure: took.Seconds(), Unit: "s",
 		Note: fmt.Sprintf("from its being ready until all are shown online; %.0f agents/s; %d attempts came to nothing; the agents took %.1f s of the processor, the cloud %.1f s since its start",
 			float64(len(c.agents))/took.Seconds(), c.refused.Load(), agents.Seconds(), after.cpu)})
 	return nil
@@ -110,7 +112,7 @@ func (c *chain) rollout(ctx context.Context) error {
 			return fmt.Errorf("the rollout is %s %s, and an agent %s", r.State, r.Reason, a.State)
 		}
 	}
-	c.table.aim(row{Name: fmt.Sprintf("settings to %d agents, reported back", len(c.agents)), Figure: took.Seconds(), Unit: "s",
+	c.table.Aim(figures.Row{Name: fmt.Sprintf("settings to %d agents, reported back", len(c.agents)), Figure: took.Seconds(), Unit: "s",
 		Note: fmt.Sprintf("one rollout, 1000 at once; of that %.1f s to try the change on every agent's settings before any is sent; the cloud took %.1f s of the processor, the agents %.1f s",
 			accepted.Seconds(), after.cpu-before.cpu, agents.Seconds())},
 		"30 s", took <= 30*time.Second)
@@ -147,11 +149,11 @@ func (b *bench) mosquitto(ctx context.Context) (err error) {
 	if err := c.configure(fmt.Sprintf("{url: \"mqtts://%s\", ca: %s/ca.pem, cert: %s/cloud-1.pem, key: %s/cloud-1.key}", addr, files, files, files)); err != nil {
 		return err
 	}
-	broker, err := start(ctx, "mosquitto", "-c", conf)
+	broker, err := figures.Start(ctx, "mosquitto", "-c", conf)
 	if err != nil {
 		return fmt.Errorf("%w; apt-get install mosquitto", err)
 	}
-	defer func() { broker.kill() }()
+	defer func() { broker.Kill() }()
 	if err := c.serve(ctx); err != nil {
 		return err
 	}
@@ -161,11 +163,11 @@ func (b *bench) mosquitto(ctx context.Context) (err error) {
 		return err
 	}
 	return c.storm(ctx, "Mosquitto", func() error {
-		broker.kill()
+		broker.Kill()
 		if err := c.until(ctx, "the agents to notice", func() (bool, error) { return c.connected.Load() == 0, nil }); err != nil {
 			return err
 		}
-		broker, err = start(ctx, "mosquitto", "-c", conf)
+		broker, err = figures.Start(ctx, "mosquitto", "-c", conf)
 		return err
 	})
 }

@@ -12,57 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 )
-
-// process is a real program at work.
-type process struct {
-	cmd   *exec.Cmd
-	log   bytes.Buffer // read once it has ended
-	ended chan struct{}
-}
-
-// start runs a program. It is killed when ctx ends.
-func start(ctx context.Context, path string, args ...string) (*process, error) {
-	p := &process{cmd: exec.CommandContext(ctx, path, args...), ended: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		defer close(p.ended)
-		_ = p.cmd.Wait() // how it ended is asked for in stop
-	}()
-	return p, nil
-}
-
-// said are the last words of one that has ended.
-func (p *process) said() string {
-	text := bytes.TrimSpace(p.log.Bytes())
-	return string(text[max(0, len(text)-2000):])
-}
-
-// stop ends it cleanly.
-func (p *process) stop() error {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails where it has ended already
-	select {
-	case <-p.ended:
-	case <-time.After(time.Minute):
-		p.kill()
-		return fmt.Errorf("%s did not stop", filepath.Base(p.cmd.Path))
-	}
-	if code := p.cmd.ProcessState.ExitCode(); code > 0 {
-		return fmt.Errorf("%s ended with %d: %s", filepath.Base(p.cmd.Path), code, p.said())
-	}
-	return nil
-}
-
-// kill is kill -9.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // fails where it has ended already
-	<-p.ended
-}
 
 func run(ctx context.Context, program string, args ...string) error {
 	_, err := output(ctx, program, args...)

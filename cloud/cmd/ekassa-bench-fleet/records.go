@@ -17,6 +17,7 @@ import (
 	"ekassa/cloud/store"
 	"ekassa/cloud/store/storetest"
 	"ekassa/cloud/wire"
+	"ekassa/scripts/figures"
 )
 
 const (
@@ -95,17 +96,17 @@ func (b *bench) records(ctx context.Context, name string, database func() (strin
 	if err := c.kept(ctx); err != nil {
 		return err
 	}
-	limit := median(plain)
-	took := fmt.Sprintf("of this side's processor %.0f µs each, bare %.0f µs", median(throughCPU), median(plainCPU))
+	limit := figures.Median(plain)
+	took := fmt.Sprintf("of this side's processor %.0f µs each, bare %.0f µs", figures.Median(throughCPU), figures.Median(plainCPU))
 	for _, r := range []struct {
 		what, note string
 		rate       float64
 	}{
-		{"records through the store alone into " + name, fmt.Sprintf("%d loops, batches of %d of %d agents; %s", loops, batchSize, batchOf, took), median(through)},
-		{"records from agents to acknowledgement, " + name, fmt.Sprintf("%d agents with TLS on the same machine; the cloud took %.1f cores, they %.1f", len(c.agents), median(cloudCores), median(agentCores)), median(whole)},
+		{"records through the store alone into " + name, fmt.Sprintf("%d loops, batches of %d of %d agents; %s", loops, batchSize, batchOf, took), figures.Median(through)},
+		{"records from agents to acknowledgement, " + name, fmt.Sprintf("%d agents with TLS on the same machine; the cloud took %.1f cores, they %.1f", len(c.agents), figures.Median(cloudCores), figures.Median(agentCores)), figures.Median(whole)},
 	} {
 		ratio := r.rate / limit
-		b.table.aim(row{Name: r.what, Figure: r.rate, Bare: limit, Unit: "/s", Note: fmt.Sprintf("%.2f of bare; %s", ratio, r.note)}, "0.5 of bare", ratio >= 0.5)
+		b.table.Aim(figures.Row{Name: r.what, Figure: r.rate, Bare: limit, Unit: "/s", Note: fmt.Sprintf("%.2f of bare; %s", ratio, r.note)}, "0.5 of bare", ratio >= 0.5)
 	}
 	return nil
 }

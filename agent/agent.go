@@ -9,8 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -29,6 +29,7 @@ import (
 	"ekassa/agent/page"
 	"ekassa/agent/people"
 	"ekassa/agent/register"
+	"ekassa/agent/setup"
 	"ekassa/agent/slip"
 	"ekassa/agent/till"
 	"ekassa/agent/token"
@@ -46,6 +47,10 @@ type Options struct {
 	Look    Look              // how long discovery listens and rests; zero: discovery's own times
 	Ready   func(addr string) // called when tills are served
 
+	// Sockets are those that whoever started the program has opened for it. They are
+	// served as far as Listen is in reach, and stay open.
+	Sockets []*os.File
+
 	Slips slip.Pace   // zero: slip.DefaultPace
 	Cloud uplink.Pace // zero: uplink.DefaultPace
 
@@ -54,6 +59,10 @@ type Options struct {
 
 	Reload <-chan wire.Settings // those of agent.yaml, whenever a person has changed them; nil: never
 	Grace  time.Duration        // how long pushed settings have to prove themselves; 0: two minutes
+
+	// Train is how the page of the first start shows a receipt's life without a
+	// register; nil: not at all.
+	Train func(context.Context, setup.Plan) ([]setup.Made, error)
 
 	own     wire.Settings // of agent.yaml, as they were at the start
 	started func(*shop)   // called once settings can be pushed; nil: not
@@ -84,14 +93,14 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		o.Log = logs.beside(o.Log)
 	}
 	for _, w := range cfg.Warnings {
-		o.Log.Warn(w)
+		o.Log.Warn(w.String())
 	}
 	o.own = cfg.Settings
-	listener, err := net.Listen("tcp", cfg.Listen)
+	listener, others, err := listen(cfg.Listen, o.Sockets, o.Log)
 	if err != nil {
-		return fmt.Errorf("listen for tills on %s: %w; stop the other program or choose another listen", cfg.Listen, errors.Unwrap(err))
+		return err
 	}
-	defer listener.Close()
+	defer closeAll(append(others, listener))
 	doors, err := openDoors(cfg.FrontDoors)
 	if err != nil {
 		return err
@@ -142,7 +151,11 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		Hosts: cfg.Hosts, MetricsOnLAN: cfg.MetricsOnLAN, Metrics: metrics, Log: o.Log,
 	}
 	guests.join(&api, metrics)
-	if name := announcer(cfg, listener.Addr(), o.Log); name != nil {
+	at := listener.Addr()
+	if len(others) > 0 {
+		at = others[0].Addr() // systemd's: port 80, where browsers look by themselves
+	}
+	if name := announcer(cfg, at, o.Log); name != nil {
 		api.Named = name.Name
 		parts.Go(func() error {
 			name.Run(ctx)
@@ -155,7 +168,9 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	}
 	tills := till.New(api)
 
-	parts.Go(func() error { return till.Serve(ctx, listener, tills, o.Log) })
+	for _, l := range append(others, listener) {
+		parts.Go(func() error { return till.Serve(ctx, l, tills, o.Log) })
+	}
 	guests.run(ctx, parts, o.Log)
 	for _, d := range doors {
 		h := d.handler(receipts, desk, shop.Settings, o.Log)
@@ -196,6 +211,9 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		parts.Go(func() error { return office.run(ctx, *cfg.Cloud, o, metrics) })
 	}
 	parts.Go(func() error { return versions.run(ctx) })
+	for _, l := range others {
+		o.Log.Info("served as well", "listen", l.Addr().String())
+	}
 	o.Log.Info("ready", "listen", listener.Addr().String(), "registers", len(shop.Settings().Registers), "unclean", j.Unclean(), "version", o.Version)
 	if o.started != nil {
 		o.started(shop)

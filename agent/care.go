@@ -1,14 +1,15 @@
 package agent
 
 import (
-	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ekassa/agent/durable"
 	"ekassa/agent/machine"
+	"ekassa/agent/texts"
 	"ekassa/cloud/wire"
 )
 
@@ -101,47 +102,40 @@ const (
 )
 
 // machineFindings are the doctor's: only of what the machine tells.
-func machineFindings(s machine.State, up time.Duration, dataDir string, note func(check string, err error, found, do string)) {
-	mind := func(check string, bad bool, found, do string) {
-		var err error
+func machineFindings(s machine.State, up time.Duration, dataDir string, l *findings) {
+	mind := func(bad bool, a ailment, h health, args texts.Args) {
 		if bad {
-			err = errors.New(found)
+			l.warn(a, args)
+		} else {
+			l.good(h, args)
 		}
-		note(check, err, found, do)
 	}
+	number := func(format string, n any) texts.Args { return texts.Args{"number": fmt.Sprintf(format, n)} }
 	if s.ClockSynced != nil {
-		found := "set by the network"
-		if !*s.ClockSynced {
-			found = "not set by the network"
-		}
-		mind("clock", !*s.ClockSynced, found, "let the router pass NTP (port 123/udp), see timedatectl; the agent works meanwhile, the fiscal time is the register's")
+		mind(!*s.ClockSynced, clockAlone, clockNetwork, nil)
 	}
 	if s.UnderVoltage != nil {
-		found := "enough since the start"
-		if *s.UnderVoltage {
-			found = "too weak at some time since the start"
-		}
-		mind("power supply", *s.UnderVoltage, found, "take the Pi's own power supply and a short cable: cards break of a weak one; then start the Pi anew")
+		mind(*s.UnderVoltage, powerWeak, powerEnough, nil)
 	}
 	if s.Temperature != nil {
-		mind("temperature", *s.Temperature >= hot, fmt.Sprintf("%.0f °C", *s.Temperature), "give it air, and no closed box above an oven")
+		mind(*s.Temperature >= hot, temperatureHot, temperatureFine, number("%.0f", *s.Temperature))
 	}
 	if free, _, err := durable.Room(dataDir); err == nil { // a folder that is not there is told of elsewhere
-		mind("disk", free < lowWater, fmt.Sprintf("%d MB free", free/1e6), "find what fills it (journalctl --vacuum-size=50M, then du), before new receipts are refused; never delete anything in "+dataDir)
+		mind(free < lowWater, diskFull, diskFree, texts.Args{"number": strconv.FormatInt(free/1e6, 10), "dir": dataDir})
 	}
 	if s.CardUsed != nil {
-		mind("card", *s.CardUsed >= cardWorn, fmt.Sprintf("up to %d %% of its life are used", *s.CardUsed), "ekassa-agent backup, then a new card before this one ends")
+		mind(*s.CardUsed >= cardWorn, cardEnds, cardFine, number("%d", *s.CardUsed))
 	}
 	if s.DiskErrors != nil {
-		mind("file system", *s.DiskErrors > 0, fmt.Sprintf("%d errors found", *s.DiskErrors), "ekassa-agent backup, then a new card: this one loses data")
+		mind(*s.DiskErrors > 0, filesBroken, filesFine, number("%d", *s.DiskErrors))
 	}
 	if day := perDay(s, up); day != nil {
-		mind("written to the disk", *day >= muchPerDay, fmt.Sprintf("%d MB a day since the start", *day/1e6), "find the program that writes so much (iotop); a card bears only so much")
+		mind(*day >= muchPerDay, writtenMuch, writtenFine, number("%d", *day/1e6))
 	}
 	if s.Swap != nil {
-		mind("swap", *s.Swap > 0, fmt.Sprintf("%d MB on the disk", *s.Swap>>20), "it wears the card: sudo systemctl disable --now dphys-swapfile")
+		mind(*s.Swap > 0, swapUsed, swapNone, number("%d", *s.Swap>>20))
 	}
 	if s.WiFi != nil {
-		mind("wi-fi", *s.WiFi <= weakRadio, fmt.Sprintf("%d dBm", *s.WiFi), "a cable; else move the Pi or the router nearer")
+		mind(*s.WiFi <= weakRadio, wifiWeak, wifiFine, number("%d", *s.WiFi))
 	}
 }

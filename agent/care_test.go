@@ -82,22 +82,25 @@ func TestCare_TellsWhatAlarmsAskFor(t *testing.T) {
 // The doctor minds each trouble, with its cure, and has a tick for none.
 func TestCare_TheDoctorNamesEachTroubleAndItsCure(t *testing.T) {
 	var minded []string
-	machineFindings(ailing(t).Look(), 24*time.Hour, t.TempDir(), func(check string, err error, found, do string) {
-		if err != nil {
-			minded = append(minded, check)
+	l := &findings{lang: "en"}
+	machineFindings(ailing(t).Look(), 24*time.Hour, t.TempDir(), l)
+	for _, f := range l.list {
+		if !f.OK {
+			minded = append(minded, f.Check)
 		}
-		if found == "" || do == "" {
-			t.Errorf("%s: %q, %q", check, found, do)
+		if f.Found == "" || f.OK != (f.Do == "") || f.OK == f.Warning {
+			t.Errorf("%+v", f)
 		}
-	})
+	}
 	slices.Sort(minded)
 	want := "card clock file system power supply swap temperature wi-fi written to the disk"
 	if got := strings.Join(minded, " "); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	machineFindings(machine.State{}, time.Minute, "/none", func(check string, err error, _, _ string) {
-		t.Errorf("of a machine that tells nothing: %s, %v", check, err)
-	})
+	l = &findings{lang: "en"}
+	if machineFindings(machine.State{}, time.Minute, "/none", l); len(l.list) > 0 {
+		t.Errorf("of a machine that tells nothing: %+v", l.list)
+	}
 }
 
 func TestCare_IsInTheHealthRecord(t *testing.T) {

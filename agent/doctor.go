@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,113 +22,150 @@ import (
 	"ekassa/agent/machine"
 	"ekassa/agent/people"
 	"ekassa/agent/setup"
+	"ekassa/agent/texts"
 	"ekassa/agent/token"
 	"ekassa/cloud/wire"
 )
 
-// Finding is one line of the doctor's.
+// Finding is one line of the doctor's, in the words of a language.
 type Finding struct {
+	Code  string `json:"code"` // of what was found, the same in every language
 	Check string `json:"check"`
 	OK    bool   `json:"ok"`
 	Found string `json:"found"`
 	Do    string `json:"do,omitempty"` // the cure, where it is not OK
-	// Warning: receipts go on meanwhile.
+	// Warning: tills sell and receipts become fiscal meanwhile. Only what is none
+	// makes the command fail.
 	Warning bool `json:"warning,omitempty"`
 }
 
-// findings collect what was looked at.
-type findings []Finding
-
-// note adds one: found where err is nil, else err with what to do.
-func (l *findings) note(check string, err error, found, do string) {
-	f := Finding{Check: check, OK: err == nil, Found: found}
-	if err != nil {
-		f.Found, f.Do = err.Error(), do
-	}
-	*l = append(*l, f)
+// findings collect what was looked at, worded.
+type findings struct {
+	lang string
+	list []Finding
 }
 
-// warn is note for what receipts go on without.
-func (l *findings) warn(check string, err error, found, do string) {
-	l.note(check, err, found, do)
-	(*l)[len(*l)-1].Warning = err != nil
+// good adds what is as it should be.
+func (l *findings) good(h health, args texts.Args) {
+	l.add(string(h), args, Finding{OK: true})
 }
 
-// Doctor looks at every precondition of a working agent. It changes nothing,
+// bad adds what has to be mended before receipts become fiscal, with its cure.
+func (l *findings) bad(a ailment, args texts.Args) {
+	l.add(string(a), args, Finding{Do: texts.Say(l.lang, "doctor."+string(a)+".do", args)})
+}
+
+// warn is bad for what receipts go on without.
+func (l *findings) warn(a ailment, args texts.Args) {
+	l.add(string(a), args, Finding{Do: texts.Say(l.lang, "doctor."+string(a)+".do", args), Warning: true})
+}
+
+func (l *findings) add(code string, args texts.Args, f Finding) {
+	check, _, _ := strings.Cut(code, ".")
+	f.Code, f.Check, f.Found = code, texts.Say(l.lang, "doctor."+check, args), texts.Say(l.lang, "doctor."+code, args)
+	l.list = append(l.list, f)
+}
+
+// Doctor looks at every precondition of a working agent, and words what it found;
+// lang "" is the language of the settings, which it gives back. It changes nothing,
 // and may run beside a running agent.
-func Doctor(ctx context.Context, cfg config.Config) []Finding {
-	l := &findings{}
-	l.note("configuration", nil, "read, no faults", "")
-	for _, w := range cfg.Warnings {
-		l.note("configuration", errors.New(w), "", "see the README on agent.yaml")
+func Doctor(ctx context.Context, cfg config.Config, lang string) (list []Finding, spoken string) {
+	s, rev, err := settingsOf(cfg)
+	if lang == "" {
+		lang = s.Language
 	}
-	cfg.Settings = l.settings(cfg)
+	l := &findings{lang: lang}
+	l.good(configurationRead, nil)
+	for _, w := range cfg.Warnings {
+		l.warn(configurationHint+ailment(w.Hint), texts.Args{"detail": w.Detail})
+	}
+	cfg.Settings = s
+	l.settings(cfg, rev, err)
 	l.folder(cfg)
 	l.program(ctx, cfg)
-	now := time.Now()
-	l.note("clock", clock(now), now.Format(time.RFC3339), "set the clock; the agent works meanwhile, the fiscal time is the register's")
-	machineFindings(machine.Here.Look(), machine.Uptime(), cfg.DataDir, l.warn)
+	l.clock(time.Now())
+	machineFindings(machine.Here.Look(), machine.Uptime(), cfg.DataDir, l)
 	l.tills(cfg)
-	cloudFindings(cfg, l.note)
-	programFindings(cfg, l.note)
-	nameFinding(cfg, l.note)
-	slipFindings(ctx, cfg, l.note)
+	cloudFindings(cfg, l)
+	programFindings(cfg, l)
+	nameFinding(ctx, cfg, l)
+	slipFindings(ctx, cfg, l)
 	l.registers(ctx, cfg)
-	return *l
+	return l.list, l.lang
 }
 
-// settings gives those that an agent would take: the cloud's, where it has pushed
-// some.
-func (l *findings) settings(cfg config.Config) wire.Settings {
+// settingsOf gives those that an agent would take: the cloud's, where it has pushed
+// some; rev is 0 where it has not.
+func settingsOf(cfg config.Config) (s wire.Settings, rev int64, err error) {
 	var p pushed
-	s, err := p.load(filepath.Join(cfg.DataDir, settingsFile), cfg.Settings)
+	s, err = p.load(filepath.Join(cfg.DataDir, settingsFile), cfg.Settings)
+	return s, p.Rev, err
+}
+
+func (l *findings) settings(cfg config.Config, rev int64, err error) {
 	switch {
 	case err != nil:
-		l.note("settings", err, "", "see the message")
-	case p.Rev > 0:
-		l.note("settings", nil, fmt.Sprintf("the cloud's, revision %d", p.Rev), "")
+		l.bad(settingsUnreadable, texts.Args{"detail": err.Error()})
+	case rev > 0:
+		l.good(settingsCloud, texts.Args{"rev": strconv.FormatInt(rev, 10)})
 	case config.Kept(cfg.DataDir):
-		l.note("settings", nil, "set up on the page, or agent.yaml's where it names registers", "")
+		l.good(settingsPage, nil)
 	}
-	return s
 }
 
 // folder looks at the data folder: whose it is, who can read it, and its disk.
 func (l *findings) folder(cfg config.Config) {
-	l.note("folder "+cfg.DataDir, writable(cfg.DataDir), "can be written", "make the folder and give it to the agent's user")
+	args := texts.Args{"dir": cfg.DataDir}
+	if err := writable(cfg.DataDir); err != nil {
+		l.bad(folderUnwritable, texts.Args{"dir": cfg.DataDir, "detail": err.Error()})
+	} else {
+		l.good(folderWritable, args)
+	}
 	if info, err := os.Stat(cfg.DataDir); err == nil && info.Mode().Perm()&0o077 != 0 {
-		l.note("folder "+cfg.DataDir, fmt.Errorf("other users can look into it (mode %04o)", info.Mode().Perm()), "", "chmod 700 "+cfg.DataDir)
+		l.warn(folderOpen, texts.Args{"dir": cfg.DataDir, "mode": fmt.Sprintf("%04o", info.Mode().Perm())})
 	}
 	free, short, err := journal.RoomIn(cfg.DataDir)
-	if err == nil && short {
-		err = fmt.Errorf("%d MB are left on its disk: no new receipts are accepted", free>>20)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // run makes it
-		l.note("journal", err, "", "delete what is not the agent's from this disk, or put in a larger one")
+	switch {
+	case err == nil && short:
+		l.bad(journalShort, texts.Args{"free": strconv.FormatInt(free>>20, 10)})
+	case err != nil && !errors.Is(err, fs.ErrNotExist): // run makes it
+		l.bad(journalRoom, texts.Args{"detail": err.Error()})
 	}
 }
 
 // program looks at an agent that runs, or whether one could.
 func (l *findings) program(ctx context.Context, cfg config.Config) {
 	running, err := journal.Running(cfg.DataDir)
-	state := "no agent is running on it"
-	if running {
-		state = "an agent is running on it"
+	switch {
+	case err != nil:
+		l.bad(journalUnreadable, texts.Args{"detail": err.Error()})
+	case running:
+		l.good(journalRunning, nil)
+	default:
+		l.good(journalIdle, nil)
 	}
-	l.note("journal", err, state, "stop what else uses the folder, or make it readable for this user")
 	if running {
-		l.note("agent", Ready(ctx, cfg.Listen), "takes receipts on "+cfg.Listen, "see its log: journalctl -u ekassa-agent; after a change of listen restart it")
+		if err := Ready(ctx, cfg.Listen); err != nil {
+			l.bad(agentAway, texts.Args{"detail": err.Error()})
+		} else {
+			l.good(agentReady, texts.Args{"listen": cfg.Listen})
+		}
 		return
 	}
-	free, err := net.Listen("tcp", cfg.Listen)
-	l.note("address "+cfg.Listen, err, "is free", "stop the program that has it, or choose another listen")
-	if err == nil {
+	if free, err := net.Listen("tcp", cfg.Listen); err != nil {
+		l.bad(addressTaken, texts.Args{"listen": cfg.Listen, "detail": err.Error()})
+	} else {
 		free.Close()
+		l.good(addressFree, texts.Args{"listen": cfg.Listen})
 	}
 	for _, d := range cfg.FrontDoors {
 		doors, err := openDoors([]config.FrontDoor{d})
 		closeDoors(doors)
-		l.note("front door "+d.Listen, err, "is free, for "+d.Terminal, "stop the program that has it, or choose another listen")
+		if err != nil {
+			l.bad(doorTaken, texts.Args{"listen": d.Listen, "detail": err.Error()})
+		} else {
+			l.good(doorFree, texts.Args{"listen": d.Listen, "till": d.Terminal})
+		}
 	}
 }
 
@@ -158,33 +196,39 @@ func Ready(ctx context.Context, listen string) error {
 func (l *findings) tills(cfg config.Config) {
 	tokens, err := token.Open(cfg.DataDir).List()
 	for _, t := range cfg.Settings.Terminals {
-		has := slices.ContainsFunc(tokens, func(x token.Token) bool { return x.Terminal == t.ID })
-		missing := err
-		if err == nil && !has {
-			missing = errors.New("has no token")
+		args := texts.Args{"till": t.ID}
+		switch has := slices.ContainsFunc(tokens, func(x token.Token) bool { return x.Terminal == t.ID }); {
+		case err != nil:
+			l.bad(tillUnreadable, texts.Args{"till": t.ID, "detail": err.Error()})
+		case has:
+			l.good(tillToken, args)
+		default:
+			l.bad(tillNoToken, args)
 		}
-		l.note("till "+t.ID, missing, "has a token", "ekassa-agent token add "+t.ID+" --config FILE")
 		if _, bound := cfg.Settings.ActiveRegister(t.ID); !bound {
-			l.note("till "+t.ID, errors.New("has no active register; its receipts will wait"), "", "bind one in the settings")
+			l.bad(tillUnbound, args)
 		}
 	}
 	for _, d := range cfg.FrontDoors {
 		if r, _ := cfg.Settings.ActiveRegister(d.Terminal); r.MerchantID == "" {
-			l.note("front door "+d.Listen, fmt.Errorf("%s has no active register with a Merchant ID; all its requests will be refused", d.Terminal),
-				"", "bind one in the settings: the till signs with its Merchant ID")
+			l.bad(doorUnbound, texts.Args{"listen": d.Listen, "till": d.Terminal})
 		}
 	}
 	if !cfg.Settings.Module.Enabled {
-		l.note("module", errors.New("module.enabled is false: tills are refused"), "", "set it to true, in agent.yaml or in the cloud")
+		l.bad(moduleOff, nil)
 	}
 	if len(cfg.Settings.Terminals) == 0 || !cfg.Settings.Module.ShowOnTerminal {
 		return // nobody is to work on the page
 	}
 	staff, err := people.Open(cfg.DataDir).List()
-	if err == nil && !slices.ContainsFunc(staff, func(p people.Person) bool { return p.Role == people.Manager }) {
-		err = errors.New("no manager has a PIN: nobody can decide on a held receipt")
+	switch {
+	case err != nil:
+		l.warn(staffUnreadable, texts.Args{"detail": err.Error()})
+	case slices.ContainsFunc(staff, func(p people.Person) bool { return p.Role == people.Manager }):
+		l.good(staffManager, nil)
+	default:
+		l.warn(staffNobody, nil)
 	}
-	l.warn("staff page", err, "a manager has a PIN", "ekassa-agent pin add NAME --role manager --config FILE")
 }
 
 // oldShift is when a shift should have been closed: the register refuses sales
@@ -193,57 +237,76 @@ const oldShift = 23 * time.Hour
 
 func (l *findings) registers(ctx context.Context, cfg config.Config) {
 	if len(cfg.Settings.Registers) == 0 {
-		l.note("registers", errors.New("the settings have none"), "", "open the agent's page, or run ekassa-agent setup")
+		l.bad(registersNone, nil)
 	}
 	l.network(cfg)
 	checked, err := Check(ctx, cfg, "")
 	if err != nil {
-		l.note("registers", err, "", "see the message")
+		l.bad(registersTrouble, texts.Args{"detail": err.Error()})
 	}
 	for _, c := range checked {
-		var failed error
-		if !c.OK {
-			failed = errors.New(c.Error)
+		args := texts.Args{"register": c.Register, "serial": c.Identity.Serial, "address": c.Address}
+		switch {
+		case !c.OK:
+			args["detail"] = said(setup.Words(l.lang, c.err), c.Error)
+			l.bad(registerFails, args)
+			continue
+		case c.Shift.Open:
+			l.good(registerOpen, args)
+		default:
+			l.good(registerClosed, args)
 		}
-		l.note("register "+c.Register, failed, fmt.Sprintf("%s at %s, %s", c.Identity.Serial, c.Address, c.ShiftState()),
-			"is it switched on, in this network, in fiscal printer mode, with this Merchant ID?")
-		if c.OK && c.Identity.State != "" && c.Identity.State != "ACTIVE" {
-			l.note("register "+c.Register, fmt.Errorf("its token is %s", c.Identity.State), "", "call the supplier")
+		if c.Identity.State != "" && c.Identity.State != "ACTIVE" {
+			l.bad(registerToken, texts.Args{"register": c.Register, "detail": c.Identity.State})
 		}
-		if s := c.Shift; s != nil && s.Open && !s.OpenedAt.IsZero() && time.Since(s.OpenedAt) > oldShift {
-			l.note("register "+c.Register, fmt.Errorf("its shift is open since %s; after 24 hours it sells no more", s.OpenedAt.Format(time.RFC3339)), "", "close the shift with the Z report, on the staff page")
+		if s := c.Shift; s.Open && !s.OpenedAt.IsZero() && time.Since(s.OpenedAt) > oldShift {
+			l.bad(registerShift, texts.Args{"register": c.Register, "time": s.OpenedAt.Format(time.RFC3339)})
 		}
-		if ends := c.Identity.NotAfter; c.OK && !ends.IsZero() && time.Until(ends) < soonEnds {
-			l.note("register "+c.Register, fmt.Errorf("its certificate ends on %s", ends.Format(time.DateOnly)), "", "call the supplier")
+		if ends := c.Identity.NotAfter; !ends.IsZero() && time.Until(ends) < soonEnds {
+			l.warn(registerCertificate, texts.Args{"register": c.Register, "day": ends.Format(time.DateOnly)})
 		}
 	}
+}
+
+// said gives the words for people and, behind them, those for whoever they call.
+func said(words, technical string) string {
+	if words == technical {
+		return words
+	}
+	return strings.TrimSuffix(words, ".") + " (" + technical + ")."
 }
 
 // soonEnds is how long before a certificate's end people hear of it.
 const soonEnds = 30 * 24 * time.Hour
 
 // network looks at the interfaces on which registers without an address are
-// looked for.
+// looked for. It explains why one is not found; whether one is, its own line says.
 func (l *findings) network(cfg config.Config) {
 	if !slices.ContainsFunc(cfg.Settings.Registers, func(r wire.Register) bool { return !r.Address.IsValid() }) {
 		return
 	}
-	const do = "plug the cable in, or name the shop's interface in discovery, or write the registers' addresses into the settings"
 	names := cfg.Discovery.Interfaces
 	if len(names) == 0 {
 		found, _, err := discovery.LAN()
-		if err == nil && len(found) == 0 && len(cfg.Discovery.Sweep) == 0 {
-			err = errors.New("no interface is up in a private network, where registers could be looked for")
+		switch {
+		case err != nil:
+			l.warn(networkTrouble, texts.Args{"detail": err.Error()})
+		case len(found) == 0 && len(cfg.Discovery.Sweep) == 0:
+			l.warn(networkNone, nil)
+		default:
+			l.good(networkUp, texts.Args{"detail": strings.Join(found, ", ")})
 		}
-		l.note("network", err, strings.Join(found, ", "), do)
 		return
 	}
 	for _, name := range names {
-		i, err := net.InterfaceByName(name)
-		if err == nil && i.Flags&net.FlagUp == 0 {
-			err = errors.New("it is down")
+		switch i, err := net.InterfaceByName(name); {
+		case err != nil:
+			l.warn(interfaceMissing, texts.Args{"name": name, "detail": err.Error()})
+		case i.Flags&net.FlagUp == 0:
+			l.warn(interfaceDown, texts.Args{"name": name})
+		default:
+			l.good(interfaceUp, texts.Args{"name": name})
 		}
-		l.note("network "+name, err, "is up", do)
 	}
 }
 
@@ -259,15 +322,17 @@ func writable(dir string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-func clock(now time.Time) error {
+func (l *findings) clock(now time.Time) {
+	args := texts.Args{"time": now.Format(time.RFC3339)}
 	if now.Year() < 2026 {
-		return fmt.Errorf("it says %s", now.Format(time.RFC3339))
+		l.warn(clockWrong, args)
+		return
 	}
-	return nil
+	l.good(clockSays, args)
 }
 
 // cloudFindings are the doctor's, where there is a cloud.
-func cloudFindings(cfg config.Config, note func(check string, err error, found, do string)) {
+func cloudFindings(cfg config.Config, l *findings) {
 	if cfg.Cloud == nil || !strings.HasPrefix(cfg.Cloud.Broker, "mqtts:") {
 		return
 	}
@@ -277,14 +342,19 @@ func cloudFindings(cfg config.Config, note func(check string, err error, found, 
 	if err == nil {
 		overdue, err = own.Overdue(now)
 	}
-	switch {
-	case err == nil && days < 0:
-		err = fmt.Errorf("the agent's certificate has ended %d days ago", -days)
-	case err == nil && overdue && days < endsSoon:
-		err = fmt.Errorf("the agent's certificate holds for %d days only, and should have been renewed by now", days)
+	args := func(days int) texts.Args {
+		return texts.Args{"agent": cfg.Cloud.AgentID, "days": strconv.Itoa(days)}
 	}
-	note("cloud "+cfg.Cloud.AgentID, err, fmt.Sprintf("the agent's certificate holds for %d days", days),
-		"is the cloud reached? else ekassa-agent enroll, with a new code")
+	switch {
+	case err != nil:
+		l.warn(cloudUnreadable, texts.Args{"agent": cfg.Cloud.AgentID, "detail": err.Error()})
+	case days < 0:
+		l.warn(cloudEnded, args(-days))
+	case overdue && days < endsSoon:
+		l.warn(cloudShort, args(days))
+	default:
+		l.good(cloudHolds, args(days))
+	}
 }
 
 // endsSoon, in days, is when a renewal that fails is told: it is tried each hour

@@ -63,7 +63,15 @@ func Export(ctx context.Context, cfg config.Config, e Evidence, out string) (err
 	if !e.From.IsZero() && !e.To.IsZero() && !e.From.Before(e.To) {
 		return fmt.Errorf("it would be from %s to %s, which is no time; change --from or --to", e.From.Format(time.RFC3339), e.To.Format(time.RFC3339))
 	}
+	if e.Log != "" {
+		if _, err := os.Stat(e.Log); err != nil {
+			return fmt.Errorf("%w; name the log's file with --log, or leave that out", err)
+		}
+	}
 	folder, err := os.MkdirTemp(filepath.Dir(out), ".export-*")
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no folder %s; make it, or name another", filepath.Dir(out))
+	}
 	if err != nil {
 		return err
 	}
@@ -122,7 +130,10 @@ func (b *bundle) fill(ctx context.Context, cfg config.Config, e Evidence, copied
 			})
 		},
 		func() error { return b.json("settings.json", cfg.Settings.Masked()) },
-		func() error { return b.json("doctor.json", Doctor(ctx, cfg)) },
+		func() error {
+			found, _ := Doctor(ctx, cfg, "en") // support reads it
+			return b.json("doctor.json", found)
+		},
 		func() error {
 			return b.lines("receipts.jsonl", func(put func(any) error) error {
 				return j.Receipts(e.From, e.To, func(h journal.History) error { return put(h) })

@@ -31,10 +31,12 @@ func firstStarting(cfg config.Config, shop *shop, listener net.Listener, o Optio
 	}
 	f := &firstStart{restart: make(chan struct{})}
 	base := setup.Base(listener.Addr().String())
+	tools := SetupTools(cfg)
+	tools.Train = o.Train
 	var code string
 	var err error
 	f.Door, code, err = setup.NewDoor(setup.DoorConfig{
-		Dir: cfg.DataDir, Base: base, Tools: SetupTools(cfg), Pending: pending, Local: till.Local,
+		Dir: cfg.DataDir, Base: base, Tools: tools, Pending: pending, Local: till.Local,
 		Apply: shop.reload, Restart: sync.OnceFunc(func() { close(f.restart) }), Log: o.Log,
 	})
 	if err != nil {

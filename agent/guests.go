@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +20,7 @@ import (
 	"ekassa/agent/dispatch"
 	"ekassa/agent/receipt"
 	"ekassa/agent/slip"
+	"ekassa/agent/texts"
 	"ekassa/agent/till"
 	"ekassa/cloud/wire"
 )
@@ -28,14 +31,15 @@ type guests struct {
 	slip     *config.Slip // nil: nothing
 	desk     *dispatch.Desk
 	settings func() wire.Settings
-	counter  *slip.Counter
+	counters []*slip.Counter          // one for each printer
+	of       map[string]*slip.Counter // by terminal; "": of all others
 	page     *slip.Page
 	listener net.Listener // slip.listen; nil: none
 }
 
 // openGuests takes the port of the guests' page, where it has one of its own.
 func openGuests(cfg config.Config, receipts *receipts, desk *dispatch.Desk, o Options) (*guests, error) {
-	g := &guests{slip: cfg.Slip, desk: desk}
+	g := &guests{slip: cfg.Slip, desk: desk, of: map[string]*slip.Counter{}}
 	if g.slip == nil {
 		return g, nil
 	}
@@ -48,13 +52,32 @@ func openGuests(cfg config.Config, receipts *receipts, desk *dispatch.Desk, o Op
 			return nil, fmt.Errorf("listen for guests on %s: %w; stop the other program or choose another slip.listen", g.slip.Listen, errors.Unwrap(err))
 		}
 	}
-	g.counter = slip.NewCounter(slip.Config{
-		Printer: g.slip.Printer, Paper: g.slip.Paper, Links: links, Get: receipts.Get, About: g.about, Log: o.Log, Pace: o.Slips,
-		Base: func() string { return phonesReach(cfg) },
-	})
+	at := map[string]*slip.Counter{}
+	for _, p := range g.slip.All() {
+		if at[p.Printer] == nil {
+			at[p.Printer] = slip.NewCounter(slip.Config{
+				Printer: p.Printer, Paper: p.Paper, Links: links, Get: receipts.Get, About: g.about, Log: o.Log, Pace: o.Slips,
+				Base: func() string { return phonesReach(cfg) },
+			})
+			g.counters = append(g.counters, at[p.Printer])
+		}
+		g.of[p.Terminal] = at[p.Printer]
+	}
 	g.page = &slip.Page{Links: links, ByKey: receipts.ByKey, About: g.about, Log: o.Log}
-	receipts.isNew = g.counter.Offer
+	receipts.isNew = func(s receipt.Stored) {
+		if c := g.counter(s.Terminal); c != nil {
+			c.Offer(s)
+		}
+	}
 	return g, nil
+}
+
+// counter is where the guests of a till get their slips; nil: nowhere.
+func (g *guests) counter(terminal string) *slip.Counter {
+	if own := g.of[terminal]; own != nil {
+		return own
+	}
+	return g.of[""]
 }
 
 // close gives the port back, where it is not given back already.
@@ -73,7 +96,7 @@ func (g *guests) join(api *till.Config, metrics prometheus.Registerer) {
 	if u, err := url.Parse(g.slip.Link); err == nil && u.Hostname() != "" {
 		api.Hosts = append(api.Hosts, u.Hostname()) // the phone's way in
 	}
-	metrics.MustRegister(newSlipCollector(g.counter))
+	metrics.MustRegister(newSlipCollector(g.counters))
 }
 
 // run prints slips, and serves the page at its own port.
@@ -81,10 +104,12 @@ func (g *guests) run(ctx context.Context, parts *errgroup.Group, log *slog.Logge
 	if g.slip == nil {
 		return
 	}
-	parts.Go(func() error {
-		g.counter.Run(ctx)
-		return nil
-	})
+	for _, c := range g.counters {
+		parts.Go(func() error {
+			c.Run(ctx)
+			return nil
+		})
+	}
 	if g.listener != nil {
 		only := http.NewServeMux()
 		only.Handle("GET /r/{token}", g.page)
@@ -162,12 +187,17 @@ func base(addr netip.AddrPort) string {
 	return "http://" + addr.String()
 }
 
-// slips is the counter as the till's API sees it.
-type slips struct{ counter *slip.Counter }
+// slips is the counters as the till's API sees them.
+type slips struct {
+	counter func(terminal string) *slip.Counter // nil: it has none
+}
+
+// At implements till.Slips.
+func (s slips) At(terminal string) bool { return s.counter(terminal) != nil }
 
 // Print implements till.Slips.
 func (s slips) Print(ctx context.Context, terminal, id string) (receipt.Stored, error) {
-	r, err := s.counter.Print(ctx, terminal, id)
+	r, err := s.counter(terminal).Print(ctx, terminal, id)
 	var p *slip.PrinterError
 	if errors.As(err, &p) {
 		err = &till.PrinterFault{Problem: string(p.Problem), Err: err}
@@ -179,26 +209,50 @@ func (s slips) Print(ctx context.Context, terminal, id string) (receipt.Stored, 
 func (s slips) Allowed() []receipt.State { return slip.Allowed }
 
 // Problem implements till.Slips.
-func (s slips) Problem() (string, time.Time) {
-	now := s.counter.State()
+func (s slips) Problem(terminal string) (string, time.Time) {
+	now := s.counter(terminal).State()
 	return string(now.Problem), now.Since
 }
 
 // Link implements till.Slips.
-func (s slips) Link(r receipt.Stored) string { return s.counter.Link(r) }
+func (s slips) Link(r receipt.Stored) string {
+	if c := s.counter(r.Terminal); c != nil {
+		return c.Link(r)
+	}
+	return ""
+}
 
 // slipFindings is the doctor's part. It prints nothing.
-func slipFindings(ctx context.Context, cfg config.Config, note func(check string, err error, found, do string)) {
+func slipFindings(ctx context.Context, cfg config.Config, l *findings) {
 	if cfg.Slip == nil {
 		return
 	}
-	note("slip printer "+cfg.Slip.Printer, slip.Probe(ctx, cfg.Slip.Printer), "answers, prints guests' slips",
-		"is it switched on, in this network, with paper, its cover closed? most listen on port 9100")
-	link := phonesReach(cfg)
-	var err error
-	if link == "" {
-		err = errors.New("no phone can reach it, so slips have no QR code")
+	tills := map[string][]string{} // those whose own it is
+	var printers []string
+	for _, p := range cfg.Slip.All() {
+		if !slices.Contains(printers, p.Printer) {
+			printers = append(printers, p.Printer)
+		}
+		if p.Terminal != "" {
+			tills[p.Printer] = append(tills[p.Printer], p.Terminal)
+		}
 	}
-	note("guests' page", err, "slips lead to "+link+"/r/…",
-		"write slip.listen, for example 0.0.0.0:8080, or slip.link with the address at which phones reach this machine")
+	for _, addr := range printers {
+		args := texts.Args{"printer": addr, "tills": strings.Join(tills[addr], ", ")}
+		if err := slip.Probe(ctx, addr); err != nil {
+			args["detail"] = err.Error()
+			var p *slip.PrinterError
+			if errors.As(err, &p) {
+				args["detail"] = said(texts.Say(l.lang, "printer."+string(p.Problem), nil), err.Error())
+			}
+			l.warn(printerAway, args)
+		} else {
+			l.good(printerReady, args)
+		}
+	}
+	if link := phonesReach(cfg); link == "" {
+		l.warn(guestsNone, nil)
+	} else {
+		l.good(guestsPage, texts.Args{"link": link})
+	}
 }

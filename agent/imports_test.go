@@ -105,13 +105,16 @@ var mayImport = map[string][]string{
 	// One page sees them all.
 	"agent": {
 		"agent/announce", "agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/machine", "agent/manual", "agent/page", "agent/people", "agent/receipt", "agent/register",
-		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/setup", "agent/slip", "agent/till", "agent/token", "agent/update", "agent/uplink", "cloud/wire",
+		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/setup", "agent/slip", "agent/texts", "agent/till", "agent/token", "agent/update", "agent/uplink", "cloud/wire",
 	},
+	// It alone of the agent's program knows the simulator, beside an agent of its own.
+	"agent/training": {"agent", "agent/config", "agent/register/simulator", "agent/setup", "agent/token", "cloud/wire"},
 	"agent/cmd/ekassa-agent": {
-		"agent", "agent/config", "agent/discovery", "agent/durable", "agent/journal", "agent/people", "agent/qr", "agent/setup", "agent/texts", "agent/token", "agent/update", "cloud/usage", "cloud/wire", "systemd",
+		"agent", "agent/config", "agent/discovery", "agent/durable", "agent/journal", "agent/people", "agent/qr", "agent/setup", "agent/texts", "agent/token", "agent/training", "agent/update", "cloud/usage", "cloud/wire", "systemd",
 	},
 	"agent/cmd/ekassa-release": {"agent/journal", "agent/update", "cloud/wire"},
 	"systemd":                  {}, // the units as text
+	"scripts/figures":          {}, // both benches print them
 	"agent/till/replay":        {}, // a till in software knows the API only
 	"agent/clients":            {}, // made to be copied into others' tills
 	"agent/clients/generate":   {"agent/openapi"},
@@ -151,7 +154,8 @@ func TestEachToolHasOneDoor(t *testing.T) {
 		{"github.com/grandcat/zeroconf", []string{"agent/discovery", "agent/register/simulator"}, "it multicasts everywhere unless told where"},
 		{"github.com/eclipse/paho.mqtt.golang", []string{"agent/uplink", "cloud/link"}, "its tokens lie across reconnects"},
 		{"github.com/mochi-mqtt/server/v2", []string{"cloud/broker"}, "it publishes wills unasked, and forgets the wrong one of two connections; broker.enter and hook.admit see to that"},
-		{"github.com/coreos/go-systemd/v22", []string{"agent/cmd/ekassa-agent"}, "a library that is used elsewhere too must not speak to systemd"},
+		{"github.com/coreos/go-systemd/v22/daemon", []string{"agent/cmd/ekassa-agent"}, "a library that is used elsewhere too must not speak to systemd"},
+		{"github.com/coreos/go-systemd/v22/activation", []string{"agent/cmd/ekassa-agent"}, "the sockets belong to the process: whoever takes them anew takes somebody's files"},
 		{"github.com/kardianos/service", []string{"agent/cmd/ekassa-agent"}, "its worker may die while the service looks healthy"},
 		{"github.com/spf13/cobra", []string{"agent/cmd/ekassa-agent", "agent/cmd/ekassa-sim", "agent/cmd/ekassa-bench", "agent/cmd/ekassa-release", "cloud/cmd/ekassa-cloud", "cloud/usage"}, "flags are read in one place"},
 		{"rsc.io/qr", []string{"agent/qr", "agent/slip", "agent/slip/printer", "agent/register/simulator"}, "codes for screens are drawn in one place; paper needs other dots"},
@@ -170,12 +174,20 @@ func TestEachToolHasOneDoor(t *testing.T) {
 	}
 }
 
-func TestAgentNeverLinksTheSimulator(t *testing.T) {
-	for _, p := range list(t, "ekassa/agent/cmd/ekassa-agent") {
+// What serves a shop never knows the simulator: it is linked for training alone, which
+// has a journal of its own.
+func TestAShopIsNeverServedByTheSimulator(t *testing.T) {
+	for _, p := range list(t, "ekassa/agent", "ekassa/agent/cmd/ekassa-agent") {
 		for _, d := range p.Deps {
-			if strings.HasPrefix(d, "ekassa/agent/register/simulator") || d == "testing" {
-				t.Errorf("the agent's program links %s", d)
+			if d == "testing" || p.ImportPath == "ekassa/agent" && strings.HasPrefix(d, "ekassa/agent/register/simulator") {
+				t.Errorf("%s links %s", p.ImportPath, d)
 			}
+		}
+	}
+	for _, p := range list(t, "ekassa/agent/...") {
+		name := strings.TrimPrefix(p.ImportPath, "ekassa/")
+		if !slices.Contains(testOnly, name) && name != "agent/training" && name != "agent/cmd/ekassa-sim" && slices.Contains(p.Imports, "ekassa/agent/register/simulator") {
+			t.Errorf("%s knows the simulator", name)
 		}
 	}
 }

@@ -122,16 +122,16 @@ func (c *cloudCollector) Collect(out chan<- prometheus.Metric) {
 
 // slipCollector tells of the guests' slips.
 type slipCollector struct {
-	counter *slip.Counter
+	counters []*slip.Counter
 
 	ready, slips *prometheus.Desc
 }
 
-func newSlipCollector(c *slip.Counter) prometheus.Collector {
+func newSlipCollector(counters []*slip.Counter) prometheus.Collector {
 	return &slipCollector{
-		counter: c,
-		ready:   prometheus.NewDesc("ekassa_slip_printer_ready", "1 unless the receipt printer failed when it was last used.", nil, nil),
-		slips:   prometheus.NewDesc("ekassa_slips_total", "Slips for guests: printed, failed half-way, or missed since the printer was away.", []string{"outcome"}, nil),
+		counters: counters,
+		ready:    prometheus.NewDesc("ekassa_slip_printer_ready", "1 unless the receipt printer failed when it was last used.", []string{"printer"}, nil),
+		slips:    prometheus.NewDesc("ekassa_slips_total", "Slips for guests: printed, failed half-way, or missed since the printer was away.", []string{"printer", "outcome"}, nil),
 	}
 }
 
@@ -143,13 +143,15 @@ func (c *slipCollector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *slipCollector) Collect(out chan<- prometheus.Metric) {
-	s := c.counter.State()
-	ready := 1.0
-	if s.Problem != "" {
-		ready = 0
-	}
-	out <- prometheus.MustNewConstMetric(c.ready, prometheus.GaugeValue, ready)
-	for outcome, n := range map[string]int64{"printed": s.Printed, "failed": s.Failed, "missed": s.Missed} {
-		out <- prometheus.MustNewConstMetric(c.slips, prometheus.CounterValue, float64(n), outcome)
+	for _, at := range c.counters {
+		s := at.State()
+		ready := 1.0
+		if s.Problem != "" {
+			ready = 0
+		}
+		out <- prometheus.MustNewConstMetric(c.ready, prometheus.GaugeValue, ready, at.Printer())
+		for outcome, n := range map[string]int64{"printed": s.Printed, "failed": s.Failed, "missed": s.Missed} {
+			out <- prometheus.MustNewConstMetric(c.slips, prometheus.CounterValue, float64(n), at.Printer(), outcome)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"ekassa/agent/journal"
 	"ekassa/agent/machine"
 	"ekassa/agent/register"
+	"ekassa/agent/texts"
 	"ekassa/agent/update"
 	"ekassa/cloud/wire"
 )
@@ -318,17 +319,21 @@ func ProgramStateOf(cfg config.Config, own update.Own) (p ProgramState, err erro
 }
 
 // programFindings are the doctor's, where updates ever came.
-func programFindings(cfg config.Config, note func(check string, err error, found, do string)) {
+func programFindings(cfg config.Config, l *findings) {
 	s, err := update.In(cfg.DataDir, update.Own{}).Load()
-	if err == nil && s.Last == nil {
-		return
+	args := texts.Args{"version": s.Current, "next": s.Staged}
+	if s.Current == "" {
+		args["version"] = texts.Say(l.lang, "doctor.program.packaged", nil)
 	}
-	found := orPackaged(s.Current) + " is to run"
-	if s.Staged != "" {
-		found += ", " + s.Staged + " waits for a quiet moment"
+	switch {
+	case err != nil:
+		l.warn(programUnreadable, texts.Args{"detail": err.Error()})
+	case s.Last == nil:
+	case badly(s.Last) && s.Last.State == wire.ProgramReverted:
+		l.warn(programReverted, texts.Args{"version": s.Last.Version, "detail": s.Last.Reason})
+	case badly(s.Last):
+		l.warn(programFailed, texts.Args{"version": s.Last.Version, "detail": s.Last.Reason})
+	default:
+		l.good(programRuns, args)
 	}
-	if err == nil && badly(s.Last) {
-		err = fmt.Errorf("version %s was %s: %s", s.Last.Version, s.Last.State, s.Last.Reason)
-	}
-	note("program", err, found, "the version before works on; see update_failed in the runbook")
 }

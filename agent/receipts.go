@@ -94,7 +94,7 @@ func (r *receipts) Fiscalise(terminal, id, who string) (receipt.Stored, error) {
 
 // Resolve implements till.Journal.
 func (r *receipts) Resolve(terminal, id string, d receipt.Decision) (receipt.Stored, error) {
-	s, err := r.Journal.Resolve(terminal, id, r.register(terminal), d)
+	s, err := r.Journal.Resolve(terminal, id, r.register, d)
 	return r.explain(s), err
 }
 

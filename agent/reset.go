@@ -54,7 +54,7 @@ func Reset(ctx context.Context, cfg config.Config, version, out string) error {
 // finished says what is not.
 func finished(cfg config.Config) (err error) {
 	if _, err := os.Stat(filepath.Join(cfg.DataDir, "journal.db")); errors.Is(err, os.ErrNotExist) {
-		return errors.New("there is no journal")
+		return errors.New("there is no journal in it; is data_dir in the configuration right? a folder without one needs no reset")
 	}
 	j, err := journal.Open(cfg.DataDir, time.Now)
 	if err != nil {

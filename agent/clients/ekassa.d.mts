@@ -36,7 +36,7 @@ export class Till {
     token: string
     /** Of the sentences; left out: the shop's. */
     language?: 'az' | 'ru' | 'en'
-    /** How many seconds what has an id is sent again; left out: 300. */
+    /** How many seconds what has an id is sent again, and a stream taken up; left out: 300. */
     persist?: number
   })
 
@@ -48,6 +48,9 @@ export class Till {
 
   /** Read a receipt's present state. */
   getReceipt(id: ID, options?: Options): Promise<Receipt>
+
+  /** With what was sold, and what was tried at the register. */
+  getReceiptDetails(id: ID, options?: Options): Promise<Details>
 
   /** Send a refused one again, after its cause is mended. */
   retryReceipt(id: ID, body?: Person, options?: WaitOptions): Promise<Receipt>
@@ -64,14 +67,23 @@ export class Till {
   /** Print a copy of a fiscal one. */
   reprintReceipt(id: ID, body?: Person, options?: WaitOptions): Promise<Receipt>
 
+  /** Print a slip for the guest. */
+  printReceiptSlip(id: ID, body?: Person, options?: WaitOptions): Promise<Receipt>
+
   /** Put cash into the drawer. */
   depositCash(body: NewCash, options?: WaitOptions): Promise<Receipt>
 
   /** Take cash out of the drawer. */
   withdrawCash(body: NewCash, options?: WaitOptions): Promise<Receipt>
 
+  /** List the terminal's cash in and out, newest first. */
+  listCash(query?: { state?: string, limit?: string, cursor?: string, find?: string }, options?: Options): Promise<ReceiptList>
+
   /** Read its present state. */
   getCash(id: ID, options?: Options): Promise<Receipt>
+
+  /** With what was sold, and what was tried at the register. */
+  getCashDetails(id: ID, options?: Options): Promise<Details>
 
   /** Send a refused one again. */
   retryCash(id: ID, body?: Person, options?: WaitOptions): Promise<Receipt>
@@ -96,6 +108,23 @@ export class Till {
 
   /** Read the totals of the open shift (X report). */
   xReport(body?: XReportBody, options?: Options): Promise<Report>
+
+  /** Read the totals of some days from the register. */
+  periodReport(body: PeriodReportBody, options?: Options): Promise<Report>
+
+  /** The reports that are kept, of all registers of the till, newest first. */
+  listReports(query?: { kind?: string, limit?: string, raw?: string }, options?: Options): Promise<ListReportsAnswer>
+
+  /**
+   * Follow every change of the terminal's receipts (server-sent events).
+   * Where the stream ends it is taken up again behind the last event, so that nothing is missed. It goes on until the loop
+   * is left, until signal, or until the agent says no (RejectedError) or has not been heard for as long as persist says
+   * (UncertainError).
+   */
+  getEvents(options?: Options & {
+    /** The id of the last event that an earlier run took; left out: only what is new. */
+    last?: string
+  }): AsyncGenerator<{ id: string, event: 'hello', data: Hello } | { id: string, event: 'receipt', data: Receipt }, void, undefined>
 }
 
 export interface CloseShiftBody {
@@ -120,6 +149,78 @@ export interface DecisionDocument {
   number?: string
 }
 
+export interface Details {
+  receipt: Receipt
+  /** Address of the guest's page, where slips are printed and a phone has a way to it. Who has it sees this receipt: give it to the guest alone. */
+  page?: string
+  items: DetailsItemsItem[]
+  payments: DetailsPayments
+  taxes: DetailsTaxesItem[]
+  parent?: DetailsParent
+  tries: DetailsTriesItem[]
+}
+
+export interface DetailsItemsItem {
+  name: string
+  code?: string
+  unit: string
+  quantity: string
+  price: Money
+  discount: Money
+  /** Where the till told no price that fits. */
+  sum?: Money
+  purchase_price?: Money
+  tax: DetailsItemsItemTax
+}
+
+export interface DetailsItemsItemTax {
+  type?: string
+  name?: string
+  rate?: string
+}
+
+export interface DetailsParent {
+  id?: string
+  fiscal_id?: string
+  number?: string
+}
+
+export interface DetailsPayments {
+  cash: Money
+  card: Money
+  bonus: Money
+  prepaid: Money
+  credit: Money
+}
+
+export interface DetailsTaxesItem {
+  name: string
+  rate: string
+  turnover: Money
+  /** Contained in the turnover. */
+  amount: Money
+}
+
+export interface DetailsTriesItem {
+  number: number
+  at: Time
+  register: string
+  /** Of the device that it was sent to. */
+  serial: string
+  /** The device's, before anything was sent. */
+  shift?: string
+  /** Number of the device's last document by then, where it tells. */
+  last?: string
+  learned: DetailsTriesItemLearnedItem[]
+}
+
+export interface DetailsTriesItemLearnedItem {
+  proof: 'made' | 'not_sent' | 'refused' | 'not_made' | 'person' | 'unclear'
+  /** For the record, in English. */
+  text: string
+  at: Time
+}
+
 /**
  * What the register made. Only where the state is `fiscal`.
  */
@@ -138,9 +239,35 @@ export interface Document {
   at?: Time
 }
 
+/**
+ * The first of a stream.
+ */
+export interface Hello {
+  terminal: string
+  /** The newest record. */
+  last: number
+  /** The journal is another one than the till's Last-Event-ID is from: read the receipts anew. */
+  reset: boolean
+}
+
 export type ID = string
 
 export type Kind = 'sale' | 'refund' | 'cancel' | 'prepayment' | 'credit_payment' | 'correction'
+
+export interface ListReportsAnswer {
+  reports: ListReportsAnswerReportsItem[]
+}
+
+export interface ListReportsAnswerReportsItem {
+  register: string
+  kind: 'x' | 'z'
+  /** Who asked for it; left out: on the register itself. */
+  by?: string
+  at: Time
+  report: Report
+  /** The register's whole answer, with `raw=true`. Left out where there was none. */
+  raw?: string
+}
 
 /**
  * AZN with two decimals.
@@ -232,6 +359,13 @@ export interface Payments {
   bonus?: MoneyIn
   prepaid?: MoneyIn
   credit?: MoneyIn
+}
+
+export interface PeriodReportBody {
+  /** The first day. */
+  from: string
+  /** The last day. */
+  to: string
 }
 
 export interface Person {
@@ -436,7 +570,7 @@ export interface Status {
   queue: Queue
   /** Under the journal. While it is short, new receipts are answered 507; accepted ones are finished. */
   disk: StatusDisk
-  /** The receipt printer for guests' slips; null where there is none. */
+  /** The terminal's receipt printer for guests' slips; null where it has none. */
   slip: StatusSlip | null
   message: Reason
 }

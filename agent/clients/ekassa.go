@@ -6,7 +6,7 @@
 // Give each receipt and each cash in or out an id of its own, and keep it with the
 // bill, before the first try. Where no answer came, or none to rely on, the same
 // bytes are sent again with this id: that can never sell twice. Nothing else is
-// repeated. An error is one of three:
+// repeated, but that a stream of events is taken up where it ended. An error is one of three:
 //
 //   - *RejectedError: the agent's no, with what is wrong by field.
 //   - *UncertainError: it may have been done. A receipt: keep it, and send it later
@@ -18,6 +18,7 @@
 package client
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -38,7 +39,7 @@ type Till struct {
 	Agent    string        // such as http://ekassa.local:8787
 	Token    string        // from ekassa-agent token add
 	Language string        // of the sentences: az, ru or en; empty: the shop's
-	Persist  time.Duration // how long what has an id is sent again; 0 is five minutes
+	Persist  time.Duration // how long what has an id is sent again, and a stream taken up; 0 is five minutes
 	HTTP     *http.Client  // nil: one without proxy, which follows no redirects
 }
 
@@ -84,6 +85,11 @@ func (t *Till) GetReceipt(ctx context.Context, id string) (Receipt, error) {
 	return ask[Receipt](ctx, t, request{method: "GET", path: "/v1/receipts/" + url.PathEscape(id), required: alwaysReceipt})
 }
 
+// GetReceiptDetails: With what was sold, and what was tried at the register.
+func (t *Till) GetReceiptDetails(ctx context.Context, id string) (Details, error) {
+	return ask[Details](ctx, t, request{method: "GET", path: "/v1/receipts/" + url.PathEscape(id) + "/details", required: alwaysDetails})
+}
+
 // RetryReceipt: Send a refused one again, after its cause is mended.
 func (t *Till) RetryReceipt(ctx context.Context, id string, body Person, wait time.Duration) (Receipt, error) {
 	return ask[Receipt](ctx, t, request{method: "POST", path: "/v1/receipts/" + url.PathEscape(id) + "/retry", body: body, wait: wait, required: alwaysReceipt})
@@ -109,6 +115,11 @@ func (t *Till) ReprintReceipt(ctx context.Context, id string, body Person, wait 
 	return ask[Receipt](ctx, t, request{method: "POST", path: "/v1/receipts/" + url.PathEscape(id) + "/reprint", body: body, wait: wait, required: alwaysReceipt})
 }
 
+// PrintReceiptSlip: Print a slip for the guest.
+func (t *Till) PrintReceiptSlip(ctx context.Context, id string, body Person, wait time.Duration) (Receipt, error) {
+	return ask[Receipt](ctx, t, request{method: "POST", path: "/v1/receipts/" + url.PathEscape(id) + "/slip", body: body, wait: wait, required: alwaysReceipt})
+}
+
 // DepositCash: Put cash into the drawer.
 func (t *Till) DepositCash(ctx context.Context, body NewCash, wait time.Duration) (Receipt, error) {
 	return ask[Receipt](ctx, t, request{method: "POST", path: "/v1/cash/deposit", body: body, key: body.ID, wait: wait, required: alwaysReceipt})
@@ -119,9 +130,19 @@ func (t *Till) WithdrawCash(ctx context.Context, body NewCash, wait time.Duratio
 	return ask[Receipt](ctx, t, request{method: "POST", path: "/v1/cash/withdraw", body: body, key: body.ID, wait: wait, required: alwaysReceipt})
 }
 
+// ListCash: List the terminal's cash in and out, newest first.
+func (t *Till) ListCash(ctx context.Context, query url.Values) (ReceiptList, error) {
+	return ask[ReceiptList](ctx, t, request{method: "GET", path: "/v1/cash", query: query, required: alwaysReceiptList})
+}
+
 // GetCash: Read its present state.
 func (t *Till) GetCash(ctx context.Context, id string) (Receipt, error) {
 	return ask[Receipt](ctx, t, request{method: "GET", path: "/v1/cash/" + url.PathEscape(id), required: alwaysReceipt})
+}
+
+// GetCashDetails: With what was sold, and what was tried at the register.
+func (t *Till) GetCashDetails(ctx context.Context, id string) (Details, error) {
+	return ask[Details](ctx, t, request{method: "GET", path: "/v1/cash/" + url.PathEscape(id) + "/details", required: alwaysDetails})
 }
 
 // RetryCash: Send a refused one again.
@@ -164,13 +185,59 @@ func (t *Till) XReport(ctx context.Context, body XReportBody) (Report, error) {
 	return ask[Report](ctx, t, request{method: "POST", path: "/v1/shift/x-report", body: body, required: alwaysReport})
 }
 
+// PeriodReport: Read the totals of some days from the register.
+func (t *Till) PeriodReport(ctx context.Context, body PeriodReportBody) (Report, error) {
+	return ask[Report](ctx, t, request{method: "POST", path: "/v1/period-report", body: body, required: alwaysReport})
+}
+
+// ListReports: The reports that are kept, of all registers of the till, newest first.
+func (t *Till) ListReports(ctx context.Context, query url.Values) (ListReportsAnswer, error) {
+	return ask[ListReportsAnswer](ctx, t, request{method: "GET", path: "/v1/reports", query: query, required: alwaysListReportsAnswer})
+}
+
+// GetEvents: Follow every change of the terminal's receipts (server-sent events).
+//
+// Each event is handed to take, one after the other; where the stream ends it is taken
+// up again behind the last one, so that nothing is missed. last is the ID of the last
+// event that an earlier run took; empty: only what is new. It goes on until take gives
+// an error, which is returned, until ctx ends, or until the agent says no
+// (*RejectedError) or has not been heard for as long as Persist says (*UncertainError).
+func (t *Till) GetEvents(ctx context.Context, last string, take func(GetEventsEvent) error) error {
+	f := follower{Till: t, path: "/v1/events", last: last, take: func(id, name string, data []byte) error {
+		e := GetEventsEvent{ID: id}
+		var err error
+		switch name {
+		case "hello":
+			err = json.Unmarshal(data, &e.Hello)
+		case "receipt":
+			err = json.Unmarshal(data, &e.Receipt)
+		default: // of a newer agent
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %s: %.80q", errUnreadable, name, data)
+		}
+		return take(e)
+	}}
+	return f.run(ctx)
+}
+
+// GetEventsEvent is one event: the field of its kind is set.
+type GetEventsEvent struct {
+	ID      string // keep it: it is last of the next run
+	Hello   *Hello
+	Receipt *Receipt
+}
+
 // Without these fields an answer is none of the agent's.
 const (
-	alwaysReceipt     = "id terminal register kind total change state ahead attempts received_at time sentence"
-	alwaysReceiptList = "receipts"
-	alwaysReport      = "shift sales refunds cancels prepayments credit_payments corrections deposits withdrawals"
-	alwaysShift       = "open age_seconds"
-	alwaysStatus      = "terminal time module register registers shift queue disk slip message"
+	alwaysDetails           = "receipt items payments taxes tries"
+	alwaysListReportsAnswer = "reports"
+	alwaysReceipt           = "id terminal register kind total change state ahead attempts received_at time sentence"
+	alwaysReceiptList       = "receipts"
+	alwaysReport            = "shift sales refunds cancels prepayments credit_payments corrections deposits withdrawals"
+	alwaysShift             = "open age_seconds"
+	alwaysStatus            = "terminal time module register registers shift queue disk slip message"
 )
 
 type CloseShiftBody struct {
@@ -191,6 +258,72 @@ type DecisionDocument struct {
 	Number   string `json:"number,omitempty"`
 }
 
+type Details struct {
+	Receipt Receipt `json:"receipt"`
+	// Address of the guest's page, where slips are printed and a phone has a way to it. Who has it sees this receipt: give it to the guest alone.
+	Page     string             `json:"page,omitempty"`
+	Items    []DetailsItemsItem `json:"items"`
+	Payments DetailsPayments    `json:"payments"`
+	Taxes    []DetailsTaxesItem `json:"taxes"`
+	Parent   *DetailsParent     `json:"parent,omitempty"`
+	Tries    []DetailsTriesItem `json:"tries"`
+}
+
+type DetailsItemsItem struct {
+	Name          string              `json:"name"`
+	Code          string              `json:"code,omitempty"`
+	Unit          string              `json:"unit"`
+	Quantity      string              `json:"quantity"`
+	Price         Money               `json:"price"`
+	Discount      Money               `json:"discount"`
+	Sum           Money               `json:"sum,omitempty"` // Where the till told no price that fits.
+	PurchasePrice Money               `json:"purchase_price,omitempty"`
+	Tax           DetailsItemsItemTax `json:"tax"`
+}
+
+type DetailsItemsItemTax struct {
+	Type string `json:"type,omitempty"`
+	Name string `json:"name,omitempty"`
+	Rate string `json:"rate,omitempty"`
+}
+
+type DetailsParent struct {
+	ID       string `json:"id,omitempty"`
+	FiscalID string `json:"fiscal_id,omitempty"`
+	Number   string `json:"number,omitempty"`
+}
+
+type DetailsPayments struct {
+	Cash    Money `json:"cash"`
+	Card    Money `json:"card"`
+	Bonus   Money `json:"bonus"`
+	Prepaid Money `json:"prepaid"`
+	Credit  Money `json:"credit"`
+}
+
+type DetailsTaxesItem struct {
+	Name     string `json:"name"`
+	Rate     string `json:"rate"`
+	Turnover Money  `json:"turnover"`
+	Amount   Money  `json:"amount"` // Contained in the turnover.
+}
+
+type DetailsTriesItem struct {
+	Number   int64                         `json:"number"`
+	At       Time                          `json:"at"`
+	Register string                        `json:"register"`
+	Serial   string                        `json:"serial"`          // Of the device that it was sent to.
+	Shift    string                        `json:"shift,omitempty"` // The device's, before anything was sent.
+	Last     string                        `json:"last,omitempty"`  // Number of the device's last document by then, where it tells.
+	Learned  []DetailsTriesItemLearnedItem `json:"learned"`
+}
+
+type DetailsTriesItemLearnedItem struct {
+	Proof string `json:"proof"`
+	Text  string `json:"text"` // For the record, in English.
+	At    Time   `json:"at"`
+}
+
 // What the register made. Only where the state is `fiscal`.
 type Document struct {
 	// Empty where the register does not tell: of cancels and of cash in and out, older AzSmart registers do not.
@@ -201,6 +334,14 @@ type Document struct {
 	URL            string `json:"url,omitempty"` // Where the buyer can check it; the QR code's content.
 	Printed        bool   `json:"printed"`       // Whether paper came out.
 	At             Time   `json:"at,omitempty"`
+}
+
+// The first of a stream.
+type Hello struct {
+	Terminal string `json:"terminal"`
+	Last     int64  `json:"last"` // The newest record.
+	// The journal is another one than the till's Last-Event-ID is from: read the receipts anew.
+	Reset bool `json:"reset"`
 }
 
 type ID = string
@@ -215,6 +356,20 @@ const (
 	KindCreditPayment Kind = "credit_payment"
 	KindCorrection    Kind = "correction"
 )
+
+type ListReportsAnswer struct {
+	Reports []ListReportsAnswerReportsItem `json:"reports"`
+}
+
+type ListReportsAnswerReportsItem struct {
+	Register string `json:"register"`
+	Kind     string `json:"kind"`
+	By       string `json:"by,omitempty"` // Who asked for it; left out: on the register itself.
+	At       Time   `json:"at"`
+	Report   Report `json:"report"`
+	// The register's whole answer, with `raw=true`. Left out where there was none.
+	Raw string `json:"raw,omitempty"`
+}
 
 // AZN with two decimals.
 type Money = string
@@ -283,6 +438,11 @@ type Payments struct {
 	Bonus   MoneyIn `json:"bonus,omitempty"`
 	Prepaid MoneyIn `json:"prepaid,omitempty"`
 	Credit  MoneyIn `json:"credit,omitempty"`
+}
+
+type PeriodReportBody struct {
+	From string `json:"from"` // The first day.
+	To   string `json:"to"`   // The last day.
 }
 
 type Person struct {
@@ -459,8 +619,9 @@ type Status struct {
 	Shift     *Shift       `json:"shift"` // The active register's, as it was last seen.
 	Queue     Queue        `json:"queue"`
 	// Under the journal. While it is short, new receipts are answered 507; accepted ones are finished.
-	Disk    StatusDisk  `json:"disk"`
-	Slip    *StatusSlip `json:"slip"` // The receipt printer for guests' slips; null where there is none.
+	Disk StatusDisk `json:"disk"`
+	// The terminal's receipt printer for guests' slips; null where it has none.
+	Slip    *StatusSlip `json:"slip"`
 	Message Reason      `json:"message"`
 }
 
@@ -533,6 +694,7 @@ const (
 	firstPause, mostPause = 250 * time.Millisecond, 5 * time.Second
 	patience              = 10 * time.Second // beyond the wait that was asked for
 	longPatience          = 60 * time.Second // the same, of what has no id and may ask a register
+	mostSilence           = 45 * time.Second // of a stream, which says every 15 s that it is alive
 	mostBytes             = 64 << 20
 )
 
@@ -552,10 +714,6 @@ func ask[T any](ctx context.Context, t *Till, r request) (answer T, err error) {
 			return answer, fmt.Errorf("write the call: %w", err)
 		}
 	}
-	persist := t.Persist
-	if persist == 0 {
-		persist = 5 * time.Minute
-	}
 	doubt := false // whether an earlier try may have come through
 	for began, pause := time.Now(), firstPause; ; pause = min(2*pause, mostPause) {
 		after, err := t.once(ctx, r, body, &answer)
@@ -570,7 +728,7 @@ func ask[T any](ctx context.Context, t *Till, r request) (answer T, err error) {
 		var none T
 		answer = none // what half an answer left there
 		after = max(after, pause)
-		if r.key == "" || !errors.As(err, &uncertain) || time.Since(began)+after > persist {
+		if r.key == "" || !errors.As(err, &uncertain) || time.Since(began)+after > t.persist() {
 			return answer, err
 		}
 		doubt = doubt || uncertain.Problem == nil || uncertain.Problem.Status != 429
@@ -591,32 +749,18 @@ func (t *Till) once(ctx context.Context, r request, body []byte, answer any) (af
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	address := strings.TrimRight(t.Agent, "/") + r.path
+	address := r.path
 	if len(r.query) > 0 {
 		address += "?" + r.query.Encode()
 	}
-	q, err := http.NewRequestWithContext(ctx, r.method, address, bytes.NewReader(body))
+	q, err := t.request(ctx, r.method, address, body)
 	if err != nil {
 		return 0, err
-	}
-	if q.URL.Scheme != "http" && q.URL.Scheme != "https" || q.URL.Host == "" {
-		return 0, fmt.Errorf("%q is no agent's address, such as http://ekassa.local:8787", t.Agent)
-	}
-	q.Header.Set("Authorization", "Bearer "+t.Token)
-	if body != nil {
-		q.Header.Set("Content-Type", "application/json")
-	}
-	if t.Language != "" {
-		q.Header.Set("Accept-Language", t.Language)
 	}
 	if seconds := int(r.wait / time.Second); seconds > 0 {
 		q.Header.Set("Prefer", "wait="+strconv.Itoa(seconds))
 	}
-	client := t.HTTP
-	if client == nil {
-		client = direct
-	}
-	p, err := client.Do(q)
+	p, err := t.client().Do(q)
 	if err != nil {
 		return 0, &UncertainError{Err: err}
 	}
@@ -631,6 +775,45 @@ func (t *Till) once(ctx context.Context, r request, body []byte, answer any) (af
 		}
 		return 0, nil
 	}
+	return no(p, data, r.key != "")
+}
+
+// request begins a call. Its error says that the call itself is wrong.
+func (t *Till) request(ctx context.Context, method, address string, body []byte) (*http.Request, error) {
+	q, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(t.Agent, "/")+address, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if q.URL.Scheme != "http" && q.URL.Scheme != "https" || q.URL.Host == "" {
+		return nil, fmt.Errorf("%q is no agent's address, such as http://ekassa.local:8787", t.Agent)
+	}
+	q.Header.Set("Authorization", "Bearer "+t.Token)
+	if body != nil {
+		q.Header.Set("Content-Type", "application/json")
+	}
+	if t.Language != "" {
+		q.Header.Set("Accept-Language", t.Language)
+	}
+	return q, nil
+}
+
+func (t *Till) client() *http.Client {
+	if t.HTTP != nil {
+		return t.HTTP
+	}
+	return direct
+}
+
+func (t *Till) persist() time.Duration {
+	if t.Persist != 0 {
+		return t.Persist
+	}
+	return 5 * time.Minute
+}
+
+// no reads an answer that is no yes: a *RejectedError or an *UncertainError, and how
+// long the agent wants to be left alone. again: the call may be repeated.
+func no(p *http.Response, data []byte, again bool) (after time.Duration, err error) {
 	seconds, _ := strconv.Atoi(p.Header.Get("Retry-After"))
 	after = time.Duration(seconds) * time.Second
 	var no RejectedError
@@ -639,8 +822,7 @@ func (t *Till) once(ctx context.Context, r request, body []byte, answer any) (af
 		// Of a proxy, or of a page that stands between.
 		return after, &UncertainError{Err: fmt.Errorf("%d, not from the agent: %.80q", p.StatusCode, data)}
 	}
-	again := p.StatusCode == 429 && r.key != ""
-	if p.StatusCode < 500 && !again || p.StatusCode == 507 {
+	if p.StatusCode < 500 && !(again && p.StatusCode == 429) || p.StatusCode == 507 {
 		return 0, &no
 	}
 	return after, &UncertainError{errors.New(no.Error()), &no.Problem}
@@ -663,4 +845,104 @@ func (r request) read(data []byte, answer any) error {
 		return fmt.Errorf("an answer about %s, and not about %q", fields["id"], r.key)
 	}
 	return json.Unmarshal(data, answer)
+}
+
+// follower takes up a stream again and again, behind the last event that was taken.
+type follower struct {
+	*Till
+	path, last string
+	take       func(id, name string, data []byte) error
+	heard      time.Time // when the agent last said anything
+	stopped    error     // by take
+}
+
+// errUnreadable is an event that is none of the agent's.
+var errUnreadable = errors.New("an event that cannot be read")
+
+func (f *follower) run(ctx context.Context) error {
+	f.heard = time.Now()
+	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+		before := f.heard
+		after, err := f.once(ctx)
+		if f.heard.After(before) {
+			pause = firstPause
+		}
+		after = max(after, pause)
+		var uncertain *UncertainError
+		switch {
+		case f.stopped != nil:
+			return f.stopped
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !errors.As(err, &uncertain) || time.Since(f.heard)+after > f.persist():
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(after):
+		}
+	}
+}
+
+// once reads the stream until it ends.
+func (f *follower) once(ctx context.Context) (after time.Duration, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(mostSilence, func() { cancel(errors.New("the stream fell silent")) })
+	defer silence.Stop()
+	q, err := f.request(ctx, http.MethodGet, f.path, nil)
+	if err != nil {
+		return 0, err
+	}
+	q.Header.Set("Accept", "text/event-stream")
+	if f.last != "" {
+		q.Header.Set("Last-Event-ID", f.last)
+	}
+	p, err := f.client().Do(q)
+	if err != nil {
+		return 0, &UncertainError{Err: err}
+	}
+	defer p.Body.Close()
+	if kind, _, _ := mime.ParseMediaType(p.Header.Get("Content-Type")); p.StatusCode != http.StatusOK || kind != "text/event-stream" {
+		data, err := io.ReadAll(io.LimitReader(p.Body, mostBytes))
+		if err != nil {
+			return 0, &UncertainError{Err: err}
+		}
+		return no(p, data, true)
+	}
+	var id, name, data string
+	lines := bufio.NewScanner(p.Body)
+	lines.Buffer(nil, mostBytes)
+	for lines.Scan() {
+		f.heard = time.Now()
+		silence.Stop()
+		field, value, _ := strings.Cut(lines.Text(), ":")
+		value = strings.TrimPrefix(value, " ")
+		switch {
+		case field == "id":
+			id = value
+		case field == "event":
+			name = value
+		case field == "data":
+			data += value
+		case lines.Text() == "" && data != "":
+			if err := f.take(id, name, []byte(data)); errors.Is(err, errUnreadable) {
+				return 0, &UncertainError{Err: err}
+			} else if err != nil {
+				f.stopped = err
+				return 0, err
+			}
+			f.last, name, data = id, "", ""
+		}
+		silence.Reset(mostSilence)
+	}
+	err = lines.Err()
+	switch cause := context.Cause(ctx); {
+	case cause != nil:
+		err = cause
+	case err == nil:
+		err = errors.New("the stream ended")
+	}
+	return 0, &UncertainError{Err: err}
 }

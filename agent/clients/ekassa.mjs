@@ -8,15 +8,18 @@
 // Give each receipt and each cash in or out an id of its own, and keep it with the
 // bill, before the first try. Where no answer came, or none to rely on, the same
 // bytes are sent again with this id: that can never sell twice. Nothing else is
-// repeated.
+// repeated, but that a stream of events is taken up where it ended.
 
 const firstPause = 250, mostPause = 5000 // ms
 const patience = 10 // s beyond the wait that was asked for
 const longPatience = 60 // the same, of what has no id and may ask a register
+const mostSilence = 45 // s of a stream, which says every 15 s that it is alive
 const ours = /^urn:ekassa:problem:[a-z_]+$/
 
 // Without these fields an answer is none of the agent's.
 const always = {
+  Details: 'receipt items payments taxes tries',
+  ListReportsAnswer: 'reports',
   Receipt: 'id terminal register kind total change state ahead attempts received_at time sentence',
   ReceiptList: 'receipts',
   Report: 'shift sales refunds cancels prepayments credit_payments corrections deposits withdrawals',
@@ -67,6 +70,10 @@ export class Till {
     return this.#ask({method: 'GET', path: `/v1/receipts/${encodeURIComponent(id)}`, required: always.Receipt}, options)
   }
 
+  getReceiptDetails(id, options = {}) {
+    return this.#ask({method: 'GET', path: `/v1/receipts/${encodeURIComponent(id)}/details`, required: always.Details}, options)
+  }
+
   retryReceipt(id, body = {}, options = {}) {
     return this.#ask({method: 'POST', path: `/v1/receipts/${encodeURIComponent(id)}/retry`, body, required: always.Receipt}, options)
   }
@@ -87,6 +94,10 @@ export class Till {
     return this.#ask({method: 'POST', path: `/v1/receipts/${encodeURIComponent(id)}/reprint`, body, required: always.Receipt}, options)
   }
 
+  printReceiptSlip(id, body = {}, options = {}) {
+    return this.#ask({method: 'POST', path: `/v1/receipts/${encodeURIComponent(id)}/slip`, body, required: always.Receipt}, options)
+  }
+
   depositCash(body, options = {}) {
     return this.#ask({method: 'POST', path: `/v1/cash/deposit`, body, key: body.id, required: always.Receipt}, options)
   }
@@ -95,8 +106,16 @@ export class Till {
     return this.#ask({method: 'POST', path: `/v1/cash/withdraw`, body, key: body.id, required: always.Receipt}, options)
   }
 
+  listCash(query = {}, options = {}) {
+    return this.#ask({method: 'GET', path: `/v1/cash`, query, required: always.ReceiptList}, options)
+  }
+
   getCash(id, options = {}) {
     return this.#ask({method: 'GET', path: `/v1/cash/${encodeURIComponent(id)}`, required: always.Receipt}, options)
+  }
+
+  getCashDetails(id, options = {}) {
+    return this.#ask({method: 'GET', path: `/v1/cash/${encodeURIComponent(id)}/details`, required: always.Details}, options)
   }
 
   retryCash(id, body = {}, options = {}) {
@@ -131,6 +150,18 @@ export class Till {
     return this.#ask({method: 'POST', path: `/v1/shift/x-report`, body, required: always.Report}, options)
   }
 
+  periodReport(body, options = {}) {
+    return this.#ask({method: 'POST', path: `/v1/period-report`, body, required: always.Report}, options)
+  }
+
+  listReports(query = {}, options = {}) {
+    return this.#ask({method: 'GET', path: `/v1/reports`, query, required: always.ListReportsAnswer}, options)
+  }
+
+  async *getEvents({last = '', signal} = {}) {
+    for await (const e of this.#follow('/v1/events', last, signal)) if (/^(hello|receipt)$/.test(e.event)) yield e // others are of a newer agent
+  }
+
   // Does a call, again and again where it has a key and nothing is certain.
   async #ask(call, {wait = 0, signal} = {}) {
     const body = call.body && JSON.stringify(call.body) // the same each time
@@ -149,9 +180,8 @@ export class Till {
 
   // Does a call once.
   async #once({method, path, query, key, required}, body, wait, signal) {
-    const headers = new Headers({Authorization: `Bearer ${this.token}`})
+    const headers = this.#headers()
     if (body) headers.set('Content-Type', 'application/json')
-    if (this.language) headers.set('Accept-Language', this.language)
     if (wait >= 1) headers.set('Prefer', `wait=${Math.floor(wait)}`)
     const limit = new AbortController()
     const timer = setTimeout(() => limit.abort(new Error('it took too long')), 1000 * (wait + (key ? patience : longPatience)))
@@ -171,22 +201,105 @@ export class Till {
     }
     let json
     try { json = JSON.parse(text) } catch { /* then it is none of the agent's */ }
-    const {status} = response
     if (response.ok) {
+      const {status} = response
       const without = required.split(' ').find(name => !(json && typeof json === 'object' && name in json))
       if (without) return {error: new UncertainError(new Error(`${status}, an answer without ${without}: ${text.slice(0, 80)}`))}
       if (key && json.id !== key) return {error: new UncertainError(new Error(`${status}, an answer about ${json.id}, and not about ${key}`))}
       return {answer: json}
     }
-    const kind = (response.headers.get('Content-Type') ?? '').split(';')[0].trim().toLowerCase()
-    const after = Number.parseInt(response.headers.get('Retry-After') ?? '', 10) || 0
-    if (kind !== 'application/problem+json' || !ours.test(json?.type) || json.status !== status || !Array.isArray(json.errors)) {
-      return {after, error: new UncertainError(new Error(`${status}, not from the agent: ${text.slice(0, 80)}`))} // of a proxy, or of a page that stands between
+    return refusal(response, text, key)
+  }
+
+  #headers() {
+    const headers = new Headers({Authorization: `Bearer ${this.token}`})
+    if (this.language) headers.set('Accept-Language', this.language)
+    return headers
+  }
+
+  // Takes up a stream again and again, behind the last event that was taken.
+  async *#follow(path, last, signal) {
+    let heard = Date.now()
+    for (let pause = firstPause; !signal?.aborted; pause = Math.min(2 * pause, mostPause)) {
+      let error, after = 0, silence
+      const limit = new AbortController()
+      const stop = () => limit.abort(signal.reason)
+      const alive = () => {
+        clearTimeout(silence)
+        silence = setTimeout(() => limit.abort(new Error('the stream fell silent')), 1000 * mostSilence)
+      }
+      signal?.addEventListener('abort', stop)
+      try {
+        alive()
+        const headers = this.#headers()
+        headers.set('Accept', 'text/event-stream')
+        if (last) headers.set('Last-Event-ID', last)
+        const response = await fetch(this.agent + path, {headers, redirect: 'manual', signal: limit.signal})
+        if (response.status !== 200 || kindOf(response) !== 'text/event-stream') ({error, after = 0} = refusal(response, await response.text(), true))
+        else {
+          for await (const e of events(response.body, () => { heard = Date.now(); pause = firstPause; alive() })) {
+            clearTimeout(silence) // whoever takes it may take long
+            yield e
+            alive()
+            last = e.id
+          }
+          error = new UncertainError(new Error('the stream ended'))
+        }
+      } catch (cause) {
+        error = new UncertainError(cause)
+      } finally {
+        clearTimeout(silence)
+        signal?.removeEventListener('abort', stop)
+        limit.abort()
+      }
+      if (signal?.aborted) return
+      const next = Math.max(pause, 1000 * after)
+      if (!(error instanceof UncertainError) || Date.now() - heard + next > 1000 * this.persist) throw error
+      await sleep(next, signal)
     }
-    const no = new RejectedError(json)
-    const again = status === 429 && key
-    if (status < 500 && !again || status === 507) return {error: no}
-    return {after, error: new UncertainError(no, json)}
+  }
+}
+
+const kindOf = response => (response.headers.get('Content-Type') ?? '').split(';')[0].trim().toLowerCase()
+
+// Reads an answer that is no yes. again: the call may be repeated.
+function refusal(response, text, again) {
+  let json
+  try { json = JSON.parse(text) } catch { /* then it is none of the agent's */ }
+  const {status} = response
+  const after = Number.parseInt(response.headers.get('Retry-After') ?? '', 10) || 0
+  if (kindOf(response) !== 'application/problem+json' || !ours.test(json?.type) || json.status !== status || !Array.isArray(json.errors)) {
+    return {after, error: new UncertainError(new Error(`${status}, not from the agent: ${text.slice(0, 80)}`))} // of a proxy, or of a page that stands between
+  }
+  const no = new RejectedError(json)
+  if (status < 500 && !(again && status === 429) || status === 507) return {error: no}
+  return {after, error: new UncertainError(no, json)}
+}
+
+// Reads the events of a stream; alive hears of whatever came.
+async function* events(body, alive) {
+  const reader = body.getReader(), decoder = new TextDecoder()
+  let rest = '', id = '', event = '', data = ''
+  try {
+    for (;;) {
+      const {done, value} = await reader.read()
+      if (done) return
+      alive()
+      const lines = (rest + decoder.decode(value, {stream: true})).split('\n')
+      rest = lines.pop()
+      for (const line of lines) {
+        const [, field, text] = /^([^:]*):? ?(.*)$/.exec(line)
+        if (field === 'id') id = text
+        else if (field === 'event') event = text
+        else if (field === 'data') data += text
+        else if (!line && data) {
+          yield {id, event, data: JSON.parse(data)}
+          event = data = ''
+        }
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => {}) // it may have ended already
   }
 }
 

@@ -7,7 +7,7 @@
 //	data_dir: /var/lib/ekassa-agent
 //	listen: 127.0.0.1:8787            # the till's API and the staff page
 //	hosts: [till-server.lan]          # names besides its addresses by which tills may call it
-//	name: ekassa                      # http://ekassa.local:8787 in the shop's network; "" announces nothing
+//	name: ekassa                      # http://ekassa.local in the shop's network; "" announces nothing
 //	metrics_on_lan: false             # healthz, readyz and metrics beyond loopback
 //	cloud: {broker: "mqtts://mqtt.example.com:8883", agent_id: baku-0001}
 //	discovery: {interfaces: [eth0], sweep: [192.168.1.0/24]}
@@ -67,7 +67,7 @@ type Config struct {
 	// such a till is given the agent's address instead of its register's, and
 	// signs as before. Default none. See package frontdoor.
 	FrontDoors []FrontDoor
-	// Slip is nil where there is no receipt printer for guests' slips.
+	// Slip is nil where no till has a receipt printer for guests' slips.
 	Slip *Slip
 	// Quiet is how long no receipt must have come before another version of the
 	// program is begun. Default [DefaultQuiet].
@@ -77,9 +77,8 @@ type Config struct {
 	// neither registers nor terminals, they are those that were set on the page at
 	// the first start ([Keep]), if any.
 	Settings wire.Settings
-	// Warnings are facts that stop nothing but that people should hear of,
-	// one lower-case line each, without secrets.
-	Warnings []string
+	// Warnings are facts that stop nothing but that people should hear of.
+	Warnings []Warning
 }
 
 // Cloud is the way to the cloud, written by ekassa-agent enroll.
@@ -112,14 +111,19 @@ type FrontDoor struct {
 	Terminal string
 }
 
-// Slip is a receipt printer in the shop's network (ESC/POS over TCP), and the way
-// of a guest's phone to the page that the slip's QR code leads to. It is about
+// Slip is the receipt printers in the shop's network (ESC/POS over TCP), and the
+// way of a guest's phone to the page that the slip's QR code leads to. It is about
 // this network, so it is written here and never pushed by the cloud.
 type Slip struct {
-	// Printer is IP:port; most listen on port 9100.
+	// Printer is IP:port of the one for all tills that have none of their own; most
+	// listen on port 9100. Empty, where Printers names some: those tills give none.
 	Printer string
-	// Paper is its width in millimetres, 80 or 58. Default 80.
+	// Paper is its width in millimetres, 80 or 58, and that of Printers unless they
+	// say otherwise. Default 80.
 	Paper int
+	// Printers are those of single tills, in the room where the till stands. Default
+	// none.
+	Printers []TillPrinter
 	// Shop is the name that guests know. Default: what the register says.
 	Shop string
 	// Link is the address at which phones reach this agent, http or https, host and
@@ -129,6 +133,21 @@ type Slip struct {
 	// Listen serves the guests' page, and nothing else, at one more IP:port, so that
 	// the till's API need not be in reach of the guests. Default "".
 	Listen string
+}
+
+// TillPrinter is the receipt printer of one till.
+type TillPrinter struct {
+	Terminal string // empty: all that have none of their own
+	Printer  string // IP:port; several tills may share one
+	Paper    int    // its width in millimetres, 80 or 58
+}
+
+// All gives every till's printer, that for all others first.
+func (s Slip) All() []TillPrinter {
+	if s.Printer == "" {
+		return s.Printers
+	}
+	return append([]TillPrinter{{Printer: s.Printer, Paper: s.Paper}}, s.Printers...)
 }
 
 // LogValue keeps secrets out of logs, whatever the handler.
@@ -211,20 +230,20 @@ func read(path string) ([]byte, fs.FileMode, error) {
 
 // permissions warns of a file that strangers on the machine can read, where
 // it holds a secret, or change, whatever it holds.
-func permissions(path string, mode fs.FileMode, s wire.Settings) []string {
+func permissions(path string, mode fs.FileMode, s wire.Settings) []Warning {
 	if !mode.IsRegular() {
 		return nil
 	}
-	var warnings []string
+	var warnings []Warning
 	secret := false
 	for _, r := range s.Registers {
 		secret = secret || r.MerchantID != "" || r.Password != ""
 	}
 	if secret && mode.Perm()&0o004 != 0 {
-		warnings = append(warnings, fmt.Sprintf("%s holds a merchant id or password and every user can read it (mode %04o); run chmod o-rwx on it", path, mode.Perm()))
+		warnings = append(warnings, Warning{HintReadable, fmt.Sprintf("%s (mode %04o)", path, mode.Perm())})
 	}
 	if mode.Perm()&0o002 != 0 {
-		warnings = append(warnings, fmt.Sprintf("every user can change %s (mode %04o); run chmod o-w on it", path, mode.Perm()))
+		warnings = append(warnings, Warning{HintWritable, fmt.Sprintf("%s (mode %04o)", path, mode.Perm())})
 	}
 	return warnings
 }

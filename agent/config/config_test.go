@@ -32,7 +32,7 @@ cloud:
 discovery: {interfaces: [eth0, wlan0], sweep: [192.168.1.7/24, 10.0.0.0/22]}
 front_doors:
   - {protocol: azsmart, listen: "0.0.0.0:8008", terminal: till-1}
-slip: {printer: "192.168.1.50:9100", paper: 58, shop: "Nizami 10", link: "HTTP://Ekassa.local/", listen: "0.0.0.0:8080"}
+slip: {printer: "192.168.1.50:9100", printers: [{terminal: till-1, printer: "192.168.1.51:9100", paper: 80}], paper: 58, shop: "Nizami 10", link: "HTTP://Ekassa.local/", listen: "0.0.0.0:8080"}
 update: {quiet: 20m}
 settings:
   module: {enabled: true, show_on_terminal: true, auto_send: false}
@@ -78,7 +78,7 @@ func TestParse_Full(t *testing.T) {
 			Sweep:      []netip.Prefix{netip.MustParsePrefix("192.168.1.0/24"), netip.MustParsePrefix("10.0.0.0/22")},
 		},
 		FrontDoors: []config.FrontDoor{{Protocol: "azsmart", Listen: "0.0.0.0:8008", Terminal: "till-1"}},
-		Slip:       &config.Slip{Printer: "192.168.1.50:9100", Paper: 58, Shop: "Nizami 10", Link: "http://ekassa.local", Listen: "0.0.0.0:8080"},
+		Slip:       &config.Slip{Printer: "192.168.1.50:9100", Paper: 58, Printers: []config.TillPrinter{{Terminal: "till-1", Printer: "192.168.1.51:9100", Paper: 80}}, Shop: "Nizami 10", Link: "http://ekassa.local", Listen: "0.0.0.0:8080"},
 		Quiet:      20 * time.Minute,
 		Settings:   s,
 	}
@@ -96,7 +96,7 @@ func TestParse_Defaults(t *testing.T) {
 		len(c.Discovery.Interfaces)+len(c.Discovery.Sweep)+len(c.FrontDoors)+len(c.Hosts) != 0 || !c.Settings.Equal(wire.DefaultSettings()) {
 		t.Errorf("%+v", c)
 	}
-	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "neither cloud nor settings") {
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].String(), "neither cloud nor settings") {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 }
@@ -166,12 +166,34 @@ func TestParse_NamesEveryFault(t *testing.T) {
 				`line 3: slip.paper: "70" is no width; write 80 or 58, in millimetres; ` +
 				`line 4: slip.link: "http://a.lan/r" has more than a host and a port; write for example http://ekassa.local or http://192.168.1.5:8787; ` +
 				`line 5: slip.listen: "8080" is no IP:port; write for example 127.0.0.1:8787, or 0.0.0.0:8787 for the whole network; ` +
-				`line 6: slip.port: unknown key; known here are printer, paper, shop, link, listen`},
+				`line 6: slip.port: unknown key; known here are printer, printers, paper, shop, link, listen`},
 		{"slip to anywhere", "slip: {printer: '8.8.8.8:9100', listen: '0.0.0.0:8787', link: 'ekassa.local'}",
 			`line 1: slip.printer: "8.8.8.8:9100" is no IP:port in the shop's own network; write for example 192.168.1.50:9100, the port too; ` +
 				`line 1: slip.link: "ekassa.local" begins neither with http:// nor with https://; write for example http://ekassa.local or http://192.168.1.5:8787; ` +
 				`line 1: slip.listen: "0.0.0.0:8787" is taken by listen; write another port`},
 		{"slip without a printer", "slip: {}", `line 1: slip.printer: is missing; write IP:port of the receipt printer, for example 192.168.1.50:9100`},
+		{"slip printers", `slip:
+  paper: 58
+  printers:
+    - {terminal: bar, printer: "192.168.1.51:9100"}
+    - {terminal: bar, printer: "192.168.1.52:9100"}
+    - {terminal: a b, printer: 192.168.1.51}
+    - {printer: "192.168.1.51:9100", paper: 80}
+    - {terminal: hall, paper: 1}
+    - {terminal: hall, prnter: "192.168.1.51:9100"}
+    - bar
+`, `line 5: slip.printers[1].terminal: "bar" has a printer in slip.printers[0] already; keep one of the two; ` +
+			`line 6: slip.printers[2].terminal: "a b" is no terminal id; write 1 to 63 letters, digits and '-'; ` +
+			`line 6: slip.printers[2].printer: "192.168.1.51" is no IP:port in the shop's own network; write for example 192.168.1.50:9100, the port too; ` +
+			`line 7: slip.printers[3].terminal: is missing; write the till's id; ` +
+			`line 7: slip.printers[3].paper: says 80, and the same printer has 58 elsewhere; write what it has; ` +
+			`line 8: slip.printers[4].printer: is missing; write IP:port of the receipt printer, for example 192.168.1.50:9100; ` +
+			`line 8: slip.printers[4].paper: "1" is no width; write 80 or 58, in millimetres; ` +
+			`line 9: slip.printers[5].prnter: unknown key; known here are terminal, printer, paper; ` +
+			`line 9: slip.printers[5].terminal: "hall" has a printer in slip.printers[4] already; keep one of the two; ` +
+			`line 9: slip.printers[5].printer: is missing; write IP:port of the receipt printer, for example 192.168.1.50:9100; ` +
+			`line 10: slip.printers[6]: found text; write keys and values: terminal, printer, paper`},
+		{"slip without any printer", "slip: {printers: []}", `line 1: slip.printers: names no printer; write one, or slip.printer for all tills`},
 		{"settings", "settings:\n  language: tr\n  tax: {type: vat18, rate: 18}\n  module: {enabled: yes}\n  registers:\n    - id: a\n      driver: caspos\n      address: 192.168.1.1\n",
 			`line 2: settings.language: found "tr"; write one of az, ru, en; line 3: settings.tax.rate: stands beside type; write either type, or name and rate; ` +
 				`line 4: settings.module.enabled: found text; write true or false; ` +
@@ -234,7 +256,11 @@ func TestParse_Warnings(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
 		}
-		if got := strings.Join(c.Warnings, "\n"); (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
+		var all []string
+		for _, w := range c.Warnings {
+			all = append(all, w.String())
+		}
+		if got := strings.Join(all, "\n"); (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
 			t.Errorf("%s: warnings %q, want %q", tt.name, got, tt.want)
 		}
 	}

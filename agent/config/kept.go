@@ -69,7 +69,7 @@ func (c *Config) takeKept() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, fs.ErrPermission): // a command of somebody who may read agent.yaml alone
-		c.Warnings = append(c.Warnings, fmt.Sprintf("what was set up on the page cannot be read by this user: %v; run it as root", err))
+		c.Warnings = append(c.Warnings, Warning{HintUnread, err.Error()})
 		return nil
 	case err != nil:
 		return fmt.Errorf("read what was set up on the page: %w", err)
@@ -93,7 +93,7 @@ func (c *Config) takeKept() error {
 		c.Cloud = &cloud
 	}
 	if len(c.Settings.Registers)+len(c.Settings.Terminals) > 0 {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("agent.yaml names registers or terminals, so those of %s are not used; remove one of the two", path))
+		c.Warnings = append(c.Warnings, Warning{HintUnused, path})
 		return nil
 	}
 	c.Settings = s

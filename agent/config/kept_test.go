@@ -54,7 +54,7 @@ func TestKeep_WhatThePageSetsIsReadWhereTheFileSaysNothing(t *testing.T) {
 	// The file's own go first, and that is said.
 	write("data_dir: data\ncloud: {broker: \"mqtt://127.0.0.1:1883\", agent_id: other}\nsettings: {terminals: [{id: till-9}]}\n")
 	c, err = Load(file)
-	if err != nil || len(c.Settings.Registers) != 0 || c.Cloud.AgentID != "other" || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], keptName) {
+	if err != nil || len(c.Settings.Registers) != 0 || c.Cloud.AgentID != "other" || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Detail, keptName) {
 		t.Errorf("%v %+v %q", err, c.Settings, c.Warnings)
 	}
 

@@ -347,17 +347,24 @@ func (t *tree) clashes(c Config) {
 }
 
 // warnings are about what is legal and yet hardly meant.
-func warnings(c Config, settingsGiven bool) []string {
-	var all []string
+func warnings(c Config, settingsGiven bool) []Warning {
+	var all []Warning
 	if c.Cloud == nil && !settingsGiven {
-		all = append(all, "there is neither cloud nor settings, so no register is served; write one of them")
+		all = append(all, Warning{Hint: HintNothing})
 	}
 	if c.Cloud != nil && strings.HasPrefix(c.Cloud.Broker, "mqtt://") && !loopback(c.Cloud.Broker) {
-		all = append(all, "cloud.broker is not encrypted, so everyone on the way can read along; write mqtts://")
+		all = append(all, Warning{Hint: HintPlainBroker})
 	}
 	for i, d := range c.FrontDoors {
 		if _, ok := c.Settings.Terminal(d.Terminal); settingsGiven && !ok {
-			all = append(all, fmt.Sprintf("front_doors[%d].terminal %s is not among the terminals of settings; its till waits until it is", i, quote(d.Terminal)))
+			all = append(all, Warning{HintDoor, fmt.Sprintf("front_doors[%d].terminal %s", i, quote(d.Terminal))})
+		}
+	}
+	if c.Slip != nil {
+		for i, p := range c.Slip.Printers {
+			if _, ok := c.Settings.Terminal(p.Terminal); settingsGiven && !ok {
+				all = append(all, Warning{HintPrinter, fmt.Sprintf("slip.printers[%d].terminal %s", i, quote(p.Terminal))})
+			}
 		}
 	}
 	return all

@@ -218,7 +218,7 @@ func (s *stored) client() (*http.Client, error) {
 		return nil, errors.New("it is no URL; write for example https://cloud.example.com")
 	}
 	if address.Scheme != "https" && (address.Scheme != "http" || !near(address.Hostname())) {
-		return nil, errors.New("it is not https, which it must be beyond the shop's own network")
+		return nil, errors.New("it is not https, which it must be beyond the shop's own network; write https://")
 	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ResponseHeaderTimeout: 30 * time.Second, DisableKeepAlives: true}
 	if s.Roots != "" {
@@ -241,7 +241,11 @@ func (s *stored) do(client *http.Client, r *http.Request) (*http.Response, error
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err // the address stands in front already
 		}
-		return nil, err
+		var stranger x509.UnknownAuthorityError
+		if errors.As(err, &stranger) {
+			return nil, fmt.Errorf("%w; give the authority's file with --ca, or correct the address", err)
+		}
+		return nil, fmt.Errorf("%w; is the address right, and does this machine reach it?", err)
 	}
 	if answer.StatusCode/100 == 2 {
 		return answer, nil
@@ -302,7 +306,7 @@ func (s *stored) ask(ctx context.Context, what string, body any) error {
 	}
 	s.Given = wire.Enrolled{}
 	if err := json.Unmarshal(got, &s.Given); err != nil {
-		return fmt.Errorf("read its answer: %w", err)
+		return fmt.Errorf("read its answer: %w; is that the cloud's address?", err)
 	}
 	_, err = pairOf(*s)
 	return err
@@ -322,7 +326,7 @@ func refusal(status int, body []byte) error {
 		said = string(r[:300])
 	}
 	if said == "" {
-		said = http.StatusText(status)
+		said = http.StatusText(status) + "; is that the cloud's address?"
 	}
 	return fmt.Errorf("it answers %d: %s", status, said)
 }

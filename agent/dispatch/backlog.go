@@ -46,39 +46,104 @@ func (l *Loop) backlog(ctx context.Context) (journal bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	byHand := foreign.documents
+	more := extra{}
 	if foreign.shift == shift {
-		byHand -= known
-	} else if shift != "" && !strings.HasPrefix(shift, noShift) { // what was rung up before that one was closed
-		before, err := l.counted(ctx, shift, shift)
-		if err != nil {
-			return false, err
-		}
-		if before.told {
-			byHand += max(0, before.foreign-known)
+		more[shift] = foreign.documents - known
+	} else {
+		more[foreign.shift] = foreign.documents
+		if shift != "" && !strings.HasPrefix(shift, noShift) { // what was rung up before that one was closed
+			before, err := l.counted(ctx, shift, shift)
+			if err != nil {
+				return false, err
+			}
+			if before.told {
+				more[shift] = before.foreign - known
+			}
 		}
 	}
-	unseen, newest, err := l.between(ctx, shift, foreign.shift)
+	newest, err := l.between(ctx, shift, foreign.shift, more)
 	if err != nil {
 		return false, err
 	}
-	byHand += unseen
 	if strings.HasPrefix(foreign.shift, noShift) && newest > 0 {
 		foreign.shift = noShift + strconv.Itoa(newest)
 	}
+	byHand := more.all()
 	switch {
 	case told && shift != "" && byHand > 0: // "": this is the first look
-		err = l.holdWaiting(last, receipt.Reason{Code: register.WhyRangByHand, Detail: fmt.Sprint(byHand)})
+		doubts, err := l.mayExplain(more)
+		if err != nil {
+			return true, err
+		}
+		if len(doubts) > 0 && !l.settings().Replay.Ask { // where the settings ask, each is asked about
+			return l.await(ctx, last, register.Unexplained{Documents: byHand, Doubts: doubts}, foreign)
+		}
+		if err := l.holdWaiting(last, receipt.Reason{Code: register.WhyRangByHand, Detail: fmt.Sprint(byHand)}); err != nil {
+			return true, err
+		}
 	case l.settings().Replay.Ask:
-		err = l.holdWaiting(last, receipt.Reason{Code: register.WhyAskFirst})
+		if err := l.holdWaiting(last, receipt.Reason{Code: register.WhyAskFirst}); err != nil {
+			return true, err
+		}
 	}
-	if err == nil && told {
-		err = l.journal.SetForeign(l.id, foreign.shift, foreign.documents)
+	if !told { // what is known stays
+		foreign = others{shift: shift, documents: known}
+	}
+	if err := l.journal.SetForeign(l.id, foreign.shift, foreign.documents); err != nil {
+		return true, err
+	}
+	l.looked()
+	return false, nil
+}
+
+func (l *Loop) looked() { l.absent, l.everSeen = false, true }
+
+// extra is how many documents shifts have beyond those that were known before.
+type extra map[string]int
+
+func (e extra) all() (n int) {
+	for _, more := range e {
+		n += max(0, more)
+	}
+	return n
+}
+
+// mayExplain gives the receipts that a person is asked about and that may be all the
+// further documents there are; none where some were rung up by hand for certain.
+func (l *Loop) mayExplain(more extra) (list []register.Doubt, err error) {
+	all, err := l.journal.Doubts(l.id)
+	if err != nil {
+		return nil, err
+	}
+	for shift, n := range more {
+		before := len(list)
+		for _, d := range all {
+			if n > 0 && d.Shift == shift && d.Serial == l.identity.Serial {
+				list = append(list, d)
+			}
+		}
+		if len(list)-before < n {
+			return nil, nil
+		}
+	}
+	return list, nil
+}
+
+// await has what waited wait for a person's answer about what is in doubt: either
+// the register's further documents are those, and nobody rang up anything, or what
+// waited may be among what somebody did. That is one question, not one for each.
+func (l *Loop) await(ctx context.Context, last int64, u register.Unexplained, foreign others) (journal bool, err error) {
+	n, err := l.journal.Await(l.id, last, u, foreign.shift, foreign.documents)
+	if errors.Is(err, receipt.ErrMove) { // it was answered in this very moment
+		return l.backlog(ctx)
 	}
 	if err != nil {
 		return true, err
 	}
-	l.absent, l.everSeen = false, true
+	if n > 0 {
+		l.log.Warn("receipts that waited are held until a person has answered about what is in doubt", "receipts", n, "in doubt", len(u.Doubts))
+	}
+	l.looked()
 	return false, nil
 }
 
@@ -97,10 +162,10 @@ const noShift = "-"
 // between counts what was rung up in shifts that came and went in our absence,
 // where the register numbers its shifts: between the one known from before and
 // the one that is open now, if any. last is the newest that there was.
-func (l *Loop) between(ctx context.Context, known, open string) (documents, last int, err error) {
+func (l *Loop) between(ctx context.Context, known, open string, more extra) (last int, err error) {
 	last, err = strconv.Atoi(strings.TrimPrefix(known, noShift))
 	if err != nil {
-		return 0, 0, nil
+		return 0, nil
 	}
 	for range mostBetween {
 		name := strconv.Itoa(last + 1)
@@ -109,14 +174,14 @@ func (l *Loop) between(ctx context.Context, known, open string) (documents, last
 		}
 		c, err := l.counted(ctx, name, name)
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		if !c.named || c.all == 0 { // there was none yet
 			break
 		}
-		documents, last = documents+c.foreign, last+1
+		more[name], last = c.foreign, last+1
 	}
-	return documents, last, nil
+	return last, nil
 }
 
 // mostBetween bounds how many shifts are asked for; a week of absence has fewer.

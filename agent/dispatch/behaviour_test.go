@@ -140,7 +140,7 @@ func TestLoop_HoldsWhatWaitedWhenSomeoneRangUpByHand(t *testing.T) {
 		s.is(first, receipt.Held, register.WhyRangByHand)
 		s.is(second, receipt.Held, register.WhyRangByHand)
 		s.is(s.sell(), receipt.Fiscal, "") // later ones go on
-		if _, err := s.j.Resolve("till-1", first, "", receipt.Decision{Verdict: receipt.Send, Who: "Aysel", Why: "the other one was mine"}); err != nil {
+		if _, err := s.j.Resolve("till-1", first, at(""), receipt.Decision{Verdict: receipt.Send, Who: "Aysel", Why: "the other one was mine"}); err != nil {
 			t.Fatal(err)
 		}
 		s.is(first, receipt.Fiscal, "")
@@ -197,7 +197,7 @@ func TestLoop_HoldsWhatIsTooOldUntilAPersonSaysSend(t *testing.T) {
 		s.start()
 		time.Sleep(26 * time.Hour)
 		s.is(id, receipt.Held, register.WhyTooOld)
-		if _, err := s.j.Resolve("till-1", id, "", receipt.Decision{Verdict: receipt.Send, Who: "Aysel", Why: "nobody rang it up"}); err != nil {
+		if _, err := s.j.Resolve("till-1", id, at(""), receipt.Decision{Verdict: receipt.Send, Who: "Aysel", Why: "nobody rang it up"}); err != nil {
 			t.Fatal(err)
 		}
 		s.is(id, receipt.Fiscal, "")
@@ -280,3 +280,6 @@ func TestDesk_ClosesTheShiftOnlyWhenTheQueueIsEmpty(t *testing.T) {
 		}
 	})
 }
+
+// at is one register for all tills.
+func at(name string) func(string) string { return func(string) string { return name } }

@@ -14,6 +14,10 @@ import (
 // deliver sends one waiting receipt: baseline, request, shift, attempt, send,
 // conclusion, in this order.
 func (l *Loop) deliver(ctx context.Context, s receipt.Stored, parent *receipt.Stored) (time.Duration, error) {
+	if s.Reason.Code == register.WhyAnswer { // it was held for hours, perhaps, and rung up by hand meanwhile
+		l.absent, l.lost = true, time.Time{}
+		return 0, nil
+	}
 	if l.tooOld(s) {
 		return 0, l.leave(s, receipt.Reason{Code: register.WhyTooOld})
 	}

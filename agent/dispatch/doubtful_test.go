@@ -142,7 +142,7 @@ func TestLoop_ADocumentInDoubtIsNotAlsoOneRungUpByHand(t *testing.T) {
 					w.mu.Lock()
 					paper := receipt.Document{FiscalID: w.ledger[len(w.ledger)-1].id}
 					w.mu.Unlock()
-					if _, err := j.Resolve("till-1", "c-1", "", receipt.Decision{Verdict: receipt.WasMade, Who: "Aysel", Why: "it is on paper", Document: &paper}); err != nil {
+					if _, err := j.Resolve("till-1", "c-1", at(""), receipt.Decision{Verdict: receipt.WasMade, Who: "Aysel", Why: "it is on paper", Document: &paper}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -166,4 +166,90 @@ func TestLoop_ADocumentInDoubtIsNotAlsoOneRungUpByHand(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Where the only document that is not ours may be the one that a person is asked
+// about, that is the one question: its answer tells whether what waited was rung up
+// by hand.
+func TestLoop_OneAnswerDecidesAboutAllThatWaited(t *testing.T) {
+	made := func(d *device) receipt.Decision {
+		return receipt.Decision{Verdict: receipt.WasMade, Who: "Aysel", Why: "it is on paper", Document: &receipt.Document{FiscalID: d.ledger[1].id}}
+	}
+	send := func(*device) receipt.Decision {
+		return receipt.Decision{Verdict: receipt.Send, Who: "Aysel", Why: "that one was another guest's"}
+	}
+	for name, x := range map[string]struct {
+		makes, byHand int                            // documents of the doubtful sale, and others, before the shift is closed by hand
+		held          string                         // why what waited is held; "": it is not
+		answer        func(*device) receipt.Decision // about the doubtful one
+		then          string                         // why it is held after that
+		documents     int                            // of the register in the end
+	}{
+		"it was made":                      {1, 0, register.WhyAnswer, made, "", 5},
+		"it was not, someone rang it up":   {0, 1, register.WhyAnswer, send, register.WhyRangByHand, 4},
+		"it was made, and another by hand": {1, 1, register.WhyRangByHand, made, register.WhyRangByHand, 4},
+		"neither":                          {0, 0, "", send, "", 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inShop(t, func(d *device, _ *dispatch.Setup) { d.forgets = true }, func(s *shop) {
+				s.is(s.sell(), receipt.Fiscal, "")
+				s.d.lost = func(key string) {
+					for range x.makes {
+						s.d.make(key)
+					}
+					for range x.byHand {
+						s.d.make("")
+					}
+					s.d.shifts++
+					s.d.shift.ID = "by hand"
+					s.d.deadTill = time.Now().Add(10 * time.Minute)
+				}
+				doubtful := s.sell()
+				time.Sleep(time.Minute)
+				waited := []string{s.sell(), s.sell()}
+				are := func(why string) {
+					s.t.Helper()
+					for _, id := range waited {
+						if why == "" {
+							s.is(id, receipt.Fiscal, "")
+						} else {
+							s.is(id, receipt.Held, why)
+						}
+					}
+				}
+				time.Sleep(11 * time.Minute)
+				s.is(doubtful, receipt.Held, register.WhyCannotTell)
+				are(x.held)
+				s.stop()
+				s.start() // nothing of it is only in memory
+				s.is(s.sell(), receipt.Fiscal, "")
+				are(x.held)
+				s.d.mu.Lock()
+				answer := x.answer(s.d)
+				s.d.mu.Unlock()
+				if _, err := s.j.Resolve("till-1", doubtful, at("kassa-1"), answer); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				s.is(doubtful, receipt.Fiscal, got(s, doubtful))
+				are(x.then)
+				if n := s.documents(); n != x.documents {
+					t.Errorf("the register has %d documents, want %d", n, x.documents)
+				}
+				s.away(10 * time.Minute) // and it is not counted once more
+				id := s.sell()
+				time.Sleep(11 * time.Minute)
+				s.is(id, receipt.Fiscal, "")
+			})
+		})
+	}
+}
+
+// got is a receipt's reason, where it does not matter.
+func got(s *shop, id string) string {
+	r, err := s.j.Get("till-1", id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r.Reason.Code
 }

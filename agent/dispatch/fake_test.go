@@ -37,6 +37,7 @@ type device struct {
 	mute     bool             // it closes shifts, and its answer is lost
 	deafTo   bool             // it does not close shifts, and says nothing
 	noReport bool             // it gives no report of a shift that is closed
+	mumbles  int              // so many questions about a document are answered by something else
 	sends    map[string]int
 }
 
@@ -202,6 +203,10 @@ func (d *device) Lookup(_ context.Context, r register.Request) register.Evidence
 	defer d.mu.Unlock()
 	if err := d.dead(); err != nil {
 		return register.Evidence{Found: register.CannotTell, Err: err}
+	}
+	if d.mumbles > 0 {
+		d.mumbles--
+		return register.Evidence{Found: register.CannotTell, Err: &register.Fault{Cause: register.Other, Err: register.ErrNotAnswer}}
 	}
 	if d.chance(d.trouble / 4) {
 		return register.Evidence{Found: register.InProgress, Text: "at work"}

@@ -91,6 +91,25 @@ func TestLoop_AsksAPersonWhereTheShiftWasClosedUnderAnUnclearSale(t *testing.T) 
 	})
 }
 
+// What is no answer tells nothing about the document, but of the way to it: the
+// register is asked for longer before a person is, and not for ever.
+func TestLoop_AsksAgainWhereTheAnswerWasNone(t *testing.T) {
+	for mumbles, want := range map[int]receipt.State{20: receipt.Fiscal, 1000: receipt.Held} {
+		inShop(t, nil, func(s *shop) {
+			s.is(s.sell(), receipt.Fiscal, "")
+			s.d.mu.Lock()
+			s.d.mumbles = mumbles
+			s.d.lost = func(key string) { s.d.make(key) }
+			s.d.mu.Unlock()
+			id := s.sell()
+			time.Sleep(register.PatientFor)
+			if r, err := s.j.Get("till-1", id); err != nil || r.State != want {
+				t.Errorf("%d questions in vain: %s, %v, want %s", mumbles, r.State, err, want)
+			}
+		})
+	}
+}
+
 // Counters that stand still prove nothing for as long as a document may take.
 func TestLoop_WaitsForASlowDocumentThatOnlyCountersTell(t *testing.T) {
 	inShop(t, func(d *device, _ *dispatch.Setup) { d.class = register.Neither }, func(s *shop) {

@@ -63,16 +63,21 @@ func (l *Loop) settle(ctx context.Context, s receipt.Stored, a register.Attempt)
 	text = fmt.Sprintf("asked: %s; %s: %s", e.Text, found, text)
 
 	of := fmt.Sprint(a.Seq, "/", a.Number)
-	settleTime := l.reg.Abilities().Settle
+	pause := max(l.reg.Abilities().Settle, time.Millisecond)
 	if l.doubt.of != of || l.doubt.finding != found {
 		l.doubt = doubt{of: of, finding: found, since: l.now()}
-		return max(settleTime, time.Millisecond), l.journal.Observe(a, text)
+		return pause, l.journal.Observe(a, text)
 	}
-	if found == countedNone { // no settle time of a query bounds a document that nothing guards
-		settleTime = max(settleTime, l.pace.Document)
+	patience := pause
+	switch {
+	case found == countedNone: // no settle time of a query bounds a document that nothing guards
+		patience = max(pause, l.pace.Document)
+		pause = patience
+	case errors.Is(e.Err, register.ErrNotAnswer): // perhaps the next one is an answer
+		patience = max(pause, l.pace.Document)
 	}
-	if waited := l.now().Sub(l.doubt.since); waited >= 0 && waited < settleTime {
-		return settleTime - waited, nil
+	if waited := l.now().Sub(l.doubt.since); waited >= 0 && waited < patience {
+		return min(pause, patience-waited), nil
 	}
 	l.doubt = doubt{}
 	if found == cannotTell {

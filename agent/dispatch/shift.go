@@ -211,7 +211,7 @@ func (l *Loop) openShift(ctx context.Context, cashier, who string) error {
 		return nil
 	}
 	l.tells(l.lastShift().OpenedAt, began)
-	if id := l.lastShift().ID; id != "" { // nobody has rung up anything in it yet
+	if id := l.lastShift().ID; id != "" && !l.absent { // nobody has rung up anything in it yet
 		return l.broke(l.journal.SetForeign(l.id, id, 0))
 	}
 	return nil

@@ -86,7 +86,7 @@ func TestCaspos_EachAilmentMakesOneDocument(t *testing.T) {
 				}
 			}
 			if x.z {
-				if _, err := sim.CloseShift(); err != nil {
+				if _, err := sim.CloseShift(0); err != nil {
 					t.Fatal(err)
 				}
 				if err := sim.OpenShift("Əli"); err != nil {

@@ -27,11 +27,11 @@ import (
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register/simulator"
+	"ekassa/cloud/broker/brokertest"
 	"ekassa/cloud/wire"
 )
 
@@ -103,7 +103,7 @@ func (f *testFleet) open() {
 	f.broker = mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler), InlineClient: true})
 	err := errors.Join(
 		f.broker.AddHook(new(auth.AllowHook), nil),
-		f.broker.AddListener(listeners.NewTCP(listeners.Config{ID: "t", Address: f.addr, TLSConfig: f.tls})),
+		f.broker.AddListener(brokertest.NewTCP(f.broker, f.addr, f.tls)),
 		f.broker.Subscribe("ekassa/v1/+/+", 1, f.take),
 		f.broker.Serve(),
 	)

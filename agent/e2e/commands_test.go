@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"ekassa/agent/receipt"
 	"ekassa/agent/register/simulator"
+	"ekassa/agent/texts"
 )
 
 func TestCommands_EachHasHelpWithAnExample(t *testing.T) {
@@ -100,6 +102,52 @@ func oneLine(t testing.TB, r result, words ...string) {
 		if !strings.Contains(r.err, w) {
 			t.Errorf("it does not name %s: %s", w, r.err)
 		}
+	}
+}
+
+// Whatever goes wrong, a stranger is told what to do.
+func TestCommands_TheirErrorsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	s := bareShop(t)
+	if err := os.Mkdir(s.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	nowhere := filepath.Join(t.TempDir(), "none", "x")
+	other := &http.Server{Handler: http.NotFoundHandler()} // a server that is no cloud
+	l, err := net.Listen("tcp", newHost()+":8788")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = other.Serve(l) }() // until it is closed
+	t.Cleanup(func() { other.Close() })
+	for what, x := range map[string]struct {
+		args  string
+		words string
+	}{
+		"no cloud there":       {"enroll --code A --cloud http://" + newHost() + ":1", "is the address right, and does this machine reach it?"},
+		"no cloud but another": {"enroll --code A --cloud http://" + l.Addr().String(), "is that the cloud's address?"},
+		"no https":             {"enroll --code A --cloud http://192.0.2.1", "write https://"},
+		"no authority":         {"enroll --code A --cloud https://127.0.0.1 --ca " + nowhere, "give --ca the file"},
+		"nothing to export":    {"export --out " + t.TempDir() + "/x.zip", "did the agent ever run?"},
+		"export nowhere":       {"export --out " + nowhere + ".zip", "make it, or name another"},
+		"export no such log":   {"export --out x.zip --log " + nowhere, "name the log's file"},
+		"nothing to back up":   {"backup --out " + t.TempDir() + "/x.db", "did the agent ever run?"},
+		"restore from nothing": {"restore --from " + nowhere, "name a file that ekassa-agent backup has written"},
+		"restore from another": {"restore --from " + s.file, "name a file that ekassa-agent backup has written"},
+		"nothing to reset":     {"reset --out " + t.TempDir() + "/x.zip", "is data_dir in the configuration right?"},
+		"update from nowhere":  {"update " + nowhere, "name the folder, or the .tar file"},
+		"nobody answers":       {"setup", "run it again in a terminal"},
+	} {
+		r := command(t, agentBinary, append(strings.Fields(x.args), "--config", s.file)...)
+		if r.code != 1 || strings.Count(r.err, "\n") != 1 || !strings.Contains(r.err, x.words) {
+			t.Errorf("%s: exit code %d\n%s", what, r.code, r.err)
+		}
+	}
+	cmd := exec.Command(agentBinary, "backup", "--out", "/tmp/none.db", "--config", s.file)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	oneLine(t, runCmd(t, cmd), "permission denied", "run it as root (sudo)")
+	if left, err := os.ReadDir(s.dir); err == nil && len(left) > 1 { // the lock of restore
+		t.Errorf("left behind: %v", left)
 	}
 }
 
@@ -337,12 +385,53 @@ func TestCheckAndDoctor_TellWhatIsAndWhatToDo(t *testing.T) {
 
 	s.person("Leyla", "manager")
 	before := snapshot(t, filepath.Dir(s.dir))
-	r = command(t, agentBinary, "doctor", "--config", s.file).ok(t)
+	r = command(t, agentBinary, "doctor", "--lang", "en", "--config", s.file).ok(t)
 	if strings.Contains(r.out, "✗") || !strings.Contains(r.out, "✓ staff page: ") || !strings.Contains(r.out, "✓ till till-1: ") || !strings.Contains(r.out, "✓ register kassa-1: ") {
 		t.Errorf("%s", r.out)
 	}
+	// In the language of the settings, or the one that is asked for: the same findings.
+	codes := func(lang string) (codes []string) {
+		var all []struct{ Code, Found, Check, Do string }
+		parse(command(t, agentBinary, "doctor", "--config", s.file, "--json", "--lang", lang).ok(t), &all)
+		for _, f := range all {
+			codes = append(codes, f.Code)
+			if strings.Contains(f.Check+f.Found+f.Do, "doctor.") {
+				t.Errorf("%s: no words for %+v", lang, f)
+			}
+		}
+		return codes
+	}
+	english := codes("en")
+	for _, lang := range []string{"az", "ru"} {
+		if got := codes(lang); !slices.Equal(got, english) || !slices.Contains(got, "register.closed") {
+			t.Errorf("%s: %q, in English %q", lang, got, english)
+		}
+	}
+	for lang, r := range map[string]result{
+		"az": command(t, agentBinary, "doctor", "--config", s.file).ok(t), "ru": command(t, agentBinary, "doctor", "--lang", "ru", "--config", s.file).ok(t),
+	} {
+		if want := "✓ " + texts.Say(lang, "doctor.staff", nil) + ": "; !strings.Contains(r.out, want) {
+			t.Errorf("no %q in\n%s", want, r.out)
+		}
+	}
+	oneLine(t, command(t, agentBinary, "doctor", "--lang", "fr", "--config", s.file), "az, ru, en")
 	if after := snapshot(t, filepath.Dir(s.dir)); after != before {
 		t.Error("the doctor changed something")
+	}
+
+	// What tills can sell without is said, and is no failure.
+	s.config["slip"] = object{"printer": newHost() + ":9100"}
+	s.write()
+	for path, mode := range map[string]os.FileMode{s.file: 0o644, s.dir: 0o755} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r = command(t, agentBinary, "doctor", "--lang", "en", "--config", s.file).ok(t)
+	for _, line := range []string{"! configuration: ", "! folder " + s.dir, "! slip printer ", "! guests' page: "} {
+		if !strings.Contains(r.out, line) {
+			t.Errorf("no line %q in\n%s", line, r.out)
+		}
 	}
 
 	// Beside an agent that runs, with a shift that is nearly over.
@@ -352,7 +441,7 @@ func TestCheckAndDoctor_TellWhatIsAndWhatToDo(t *testing.T) {
 	}
 	sim.SetClock(0)
 	s.run()
-	r = command(t, agentBinary, "doctor", "--config", s.file)
+	r = command(t, agentBinary, "doctor", "--lang", "en", "--config", s.file)
 	for _, line := range []string{"✓ agent: takes receipts on " + s.listen, "✓ journal: an agent is running", "✗ register kassa-1: its shift is open since", "do: close the shift"} {
 		if !strings.Contains(r.out, line) {
 			t.Errorf("no line %q in\n%s", line, r.out)

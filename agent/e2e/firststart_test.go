@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"ekassa/agent/register/simulator"
 	"ekassa/agent/texts"
 	"ekassa/cloud/browsertest"
@@ -162,23 +164,29 @@ func TestFirstStart_OnThePage(t *testing.T) {
 		t.Errorf("another browser, afterwards: %d", status)
 	}
 
-	// A receipt for practice, and a real one with its refund.
+	// A training, of which neither register nor journal nor log hears, and a real receipt
+	// with its refund.
 	b.speak("en")
 	b.Click(`[data-do=noted]`)
-	b.everywhere("first-practice", func(lang string) {
-		b.Sees(texts.Say(lang, "setup.test_practice_what", nil))
+	b.everywhere("first-test", func(lang string) { b.Sees(texts.Say(lang, "setup.test_training_what", nil)) })
+	b.Size(360)
+	said := p.err.String()
+	for _, lang := range texts.Languages {
+		b.speak(lang)
 		b.Click(`[data-do=go]`)
-		b.Visible(`#made .dot.non_fiscal`)
-	})
-	if n := len(sim.Ledger()); n != 1 {
-		t.Errorf("practice made a document: %d", n)
+		b.Holds(`document.querySelectorAll('#made .dot.fiscal').length == 2 && document.querySelectorAll('#made svg.qr').length == 2 && document.querySelectorAll('#made .training').length == 4`)
+		b.Sees(texts.Say(lang, "setup.test_training_mark", nil))
+		b.Blameless("first-training-" + lang)
+	}
+	if a := s.till().Get("/v1/receipts").Want(http.StatusOK); len(sim.Ledger()) != 1 || a.Field("receipts.0.id") != "s-1" || a.Field("receipts.1.id") != "" || p.err.String() != said {
+		t.Errorf("the training left %+v, %s, %s", sim.Ledger(), a.Body, strings.TrimPrefix(p.err.String(), said))
 	}
 	b.Chooses(`select[name=kind]`, "real")
 	b.Says(`document.querySelector('select[name=kind]').dispatchEvent(new Event('change')); ''`)
 	b.everywhere("first-real", func(lang string) {
 		b.Sees(texts.Say(lang, "setup.test_real_what", nil))
 		b.Click(`[data-do=go]`)
-		b.Holds(`document.querySelectorAll('#made .dot.fiscal').length == 2`)
+		b.Holds(`document.querySelectorAll('#made .dot.fiscal').length == 2 && !document.querySelector('[data-do=go]:disabled')`)
 	})
 	made := sim.Ledger()[1:]
 	for n, d := range made {
@@ -188,6 +196,21 @@ func TestFirstStart_OnThePage(t *testing.T) {
 	}
 	if len(made) != 2*6 {
 		t.Errorf("the test receipts made %d documents", len(made))
+	}
+	// The register prints slowly, and the installer reloads the page and taps again: it
+	// is the same sale, and its refund comes too.
+	sim.Arm(simulator.Fault{Name: simulator.Slow, Route: "/sale", MS: 2000, Times: 1})
+	b.Click(`[data-do=go]`)
+	eventually(t, "the register prints", func() bool { return sim.State().Requests["/sale"] == 2+6 })
+	browsertest.Within(b.Browser, "reload", chromedp.Reload())
+	eventually(t, "the refund of the receipt that nobody waits for", func() bool { return len(sim.Ledger()) == 1+2*6+2 })
+	b.Click(`[data-do=noted]`)
+	b.Chooses(`select[name=kind]`, "real")
+	b.Says(`document.querySelector('select[name=kind]').dispatchEvent(new Event('change')); ''`)
+	b.Click(`[data-do=go]`)
+	b.Holds(`document.querySelectorAll('#made .dot.fiscal').length == 2`)
+	if made := sim.Ledger()[1+2*6:]; len(made) != 2 || made[0].Kind != simulator.Sale || made[1].Kind != simulator.Refund {
+		t.Errorf("the test receipt that was asked for twice made %+v", made)
 	}
 	b.speak("en")
 	b.Click(`[data-do=end]`)
@@ -215,7 +238,7 @@ func TestFirstStart_OnThePage(t *testing.T) {
 		t.Error("the log tells a code")
 	}
 	s.till().Post("/v1/receipts", sale("s-2"), wait).Want(http.StatusCreated)
-	r := command(t, agentBinary, "doctor", "--config", s.file)
+	r := command(t, agentBinary, "doctor", "--lang", "en", "--config", s.file)
 	if !strings.Contains(r.out, "FIRST-1") {
 		t.Errorf("the doctor does not see what was set up on the page:\n%s", r.out)
 	}
@@ -223,6 +246,72 @@ func TestFirstStart_OnThePage(t *testing.T) {
 		if strings.Contains(p.err.String()+r.out, secret) {
 			t.Error("a secret is told")
 		}
+	}
+}
+
+// A register of each of the other makers is typed in on the page, after a wrong login:
+// the second is the reserve of the first one's till, and hears nothing.
+func TestFirstStart_TwoRegistersOfOneTill(t *testing.T) {
+	omnitech := register(t, simulator.Config{Protocol: simulator.Omnitech, Listen: newHost() + ":8989", Serial: "FIRST-O", User: "api", Password: "right"})
+	caspos := register(t, simulator.Config{Protocol: simulator.Caspos, Listen: newHost() + ":5544", Serial: "FIRST-C", User: "api", Password: "right", Quirks: []string{"login-required", "credentials-checked"}})
+	s := newBox(t)
+	p := s.run()
+	b := &browser{browsertest.New(t)}
+	b.Size(360)
+	b.Open("http://" + s.listen + "/") // on the machine itself: no code
+	b.speak("en")
+	for n, sim := range []*simulator.Simulator{omnitech, caspos} {
+		if n > 0 {
+			b.Click(`[data-do=more]`)
+		}
+		b.Visible(`#found`)
+		b.Click(`[data-do=type]`)
+		b.Chooses(`select[name=driver]`, []string{"omnitech", "caspos"}[n])
+		b.Says(`document.querySelector('select[name=driver]').dispatchEvent(new Event('change')); ''`)
+		b.Types(`input[name=address]`, sim.Addr())
+		b.Types(`input[name=username]`, "api")
+		b.Types(`input[name=password]`, "wrong\r")
+		b.Sees(texts.Say("en", "setup.credentials", nil))
+		b.Says(`document.querySelector('input[name=password]').value = ''`)
+		b.Types(`input[name=password]`, "right\r")
+		b.Holds(fmt.Sprintf(`document.querySelectorAll('#added > li').length == %d`, n+1))
+	}
+	for n, name := range []string{"till0", "till1"} {
+		b.Says(fmt.Sprintf(`document.querySelector('input[name=%s]').value = ''`, name))
+		b.Types(fmt.Sprintf(`input[name=%s]`, name), []string{"Bar Ə", "bar ə"}[n])
+	}
+	b.Click(`[data-do=next]`)
+	b.Types(`input[name=manager]`, "Leyla\r")
+	b.Visible(`#pin`)
+	b.Sees(texts.Say("en", "setup.spare", texts.Args{"name": "Kassa 2", "till": "bar ə"}))
+	if got := b.Says(`String(document.querySelectorAll('code.token').length)`); got != "1" {
+		t.Errorf("%s tills have a token", got)
+	}
+	s.token = b.Says(`document.querySelector('code.token').textContent`)
+	b.Click(`[data-do=noted]`)
+	b.Click(`[data-do=go]`)
+	b.Holds(`document.querySelectorAll('#made .dot.fiscal').length == 2 && document.querySelectorAll('#made .training').length == 4`)
+	b.Chooses(`select[name=kind]`, "real")
+	b.Says(`document.querySelector('select[name=kind]').dispatchEvent(new Event('change')); ''`)
+	b.Click(`[data-do=go]`)
+	b.Holds(`document.querySelectorAll('#made .dot.fiscal').length == 2 && !document.querySelector('#made .training')`)
+	b.Click(`[data-do=end]`)
+	b.Blameless("first-two")
+	if made := omnitech.Ledger(); len(made) != 2 || made[1].Kind != simulator.Refund || len(caspos.Ledger()) != 0 {
+		t.Errorf("the test made %+v and %+v", made, caspos.Ledger())
+	}
+	// The one at work is off: the receipt waits, and is not sent to the other unasked.
+	if err := omnitech.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := s.till()
+	c.Post("/v1/receipts", sale("s-1")).Want(http.StatusAccepted)
+	a := c.Get("/v1/registers").Want(http.StatusOK)
+	if a.Field("registers.0.mode") != "active" || a.Field("registers.1.mode") != "offline" || len(caspos.Ledger()) != 0 {
+		t.Errorf("%s", a.Body)
+	}
+	if code, _ := p.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 

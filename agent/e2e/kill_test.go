@@ -147,6 +147,9 @@ func (d *device) made() (int, bool) {
 // Documents that no other receipt has and that are over its sum are its own.
 func (s *shop) decide(r stored, ledger []simulator.Document) {
 	s.Helper()
+	if r.Reason.Code == "waits_for_answer" { // the answer about another one tells
+		return
+	}
 	others := map[string]bool{}
 	for _, x := range s.receipts() {
 		others[x.Document.FiscalID] = true

@@ -81,12 +81,13 @@ func apiEvents(t *testing.T) {
 	if e := next(); e.Name != "hello" || !strings.Contains(e.Data, `"reset":false`) {
 		t.Fatalf("%+v", e)
 	}
+	epoch, _, _ := strings.Cut(seen, "-")
 	order, was := "", 0
 	for !strings.HasSuffix(order, "d ") {
 		e := next()
 		r, record := storedFrom(t, e.Data), 0
-		if _, err := fmt.Sscan(e.ID, &record); err != nil || record <= was {
-			t.Fatalf("record %q after %d", e.ID, was)
+		if _, err := fmt.Sscanf(e.ID, epoch+"-%d", &record); err != nil || record <= was {
+			t.Fatalf("record %q after %s-%d", e.ID, epoch, was)
 		}
 		was = record
 		if r.State == receipt.Fiscal && !strings.HasSuffix(order, r.ID+" ") {
@@ -96,9 +97,12 @@ func apiEvents(t *testing.T) {
 	if order != "b d " {
 		t.Errorf("heard of %s", order)
 	}
-	// A number that this journal has not reached yet is of another journal.
-	if e := s.stream("999999")(); !strings.Contains(e.Data, `"reset":true`) {
-		t.Errorf("%+v", e)
+	// A number that this journal has not reached yet is of another journal, as is
+	// one of another epoch.
+	for _, id := range []string{epoch + "-999999", "1-1"} {
+		if e := s.stream(id)(); !strings.Contains(e.Data, `"reset":true`) {
+			t.Errorf("%+v", e)
+		}
 	}
 	c.Get("/v1/events", "Last-Event-ID: x").Want(http.StatusBadRequest)
 }

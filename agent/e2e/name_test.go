@@ -1,12 +1,17 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // network is the shop's, as two namespaces and a cable: the agents' machine, with
@@ -102,16 +107,74 @@ func (n *network) saysAt(namespace, what string, holds func(string) bool, name s
 	})
 }
 
-// agent is one in the network, and the process that it is.
-func (n *network) agent(address string) (*shop, *process) {
+// agent is one in the network, and the process that it is; lent is the address of a
+// socket that it is started with, "" for none.
+func (n *network) agent(address, lent string) (*shop, *process) {
 	n.Helper()
 	s := bareShop(n)
 	s.listen = address
 	s.config["listen"], s.config["discovery"] = address, object{"interfaces": []string{n.boxIf}}
 	s.write()
-	p := startCmd(n, n.at(n.box, agentBinary, "run", "--config", s.file))
+	cmd := n.at(n.box, agentBinary, "run", "--config", s.file)
+	if lent != "" {
+		cmd = n.at(n.box, "sh", "-c", asSystemd, agentBinary, "run", "--config", s.file)
+		cmd.ExtraFiles = []*os.File{n.socket(lent)}
+	}
+	p := startCmd(n, cmd)
 	p.says(&p.err, `msg=ready listen=(\S+)`)
 	return s, p
+}
+
+// asSystemd has a shell become a program that is given one socket, which is the
+// shell's descriptor 3.
+const asSystemd = `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`
+
+// listenIn listens in a network namespace. The thread that goes there comes back: were
+// it to end instead, the kernel would kill every program that was started by it, of
+// whichever test (Pdeathsig).
+func listenIn(space, address string) (f *os.File, err error) {
+	runtime.LockOSThread()
+	left := false
+	defer func() {
+		if !left {
+			runtime.UnlockOSThread()
+		}
+	}()
+	here, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	defer here.Close()
+	there, err := os.Open(space)
+	if err != nil {
+		return nil, err
+	}
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		return nil, err
+	}
+	defer func() {
+		back := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET)
+		left = back != nil
+		err = errors.Join(err, back)
+	}()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	f, err = l.(*net.TCPListener).File()
+	return f, errors.Join(err, l.Close())
+}
+
+// socket listens in the box, as systemd does there.
+func (n *network) socket(address string) *os.File {
+	n.Helper()
+	f, err := listenIn("/run/netns/"+n.box, address)
+	if err != nil {
+		n.Fatalf("listen on %s in the box: %v", address, err)
+	}
+	n.Cleanup(func() { f.Close() })
+	return f
 }
 
 // A browser in the shop opens the agent under its name; a second agent takes the
@@ -119,7 +182,7 @@ func (n *network) agent(address string) (*shop, *process) {
 func TestName_OpensThePageInTheShopsNetwork(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
-	s, first := n.agent("10.77.1.1:8787")
+	s, first := n.agent("10.77.1.1:8787", "")
 	is := func(want string) func(string) bool {
 		return func(out string) bool { return strings.Contains(out, want) }
 	}
@@ -131,18 +194,32 @@ func TestName_OpensThePageInTheShopsNetwork(t *testing.T) {
 		return strings.Contains(out, "=;") && strings.Contains(out, "ekassa.local;10.77.1.1;8787") && strings.Contains(out, "E-kassa")
 	}, "avahi-browse", "-rptk", "_http._tcp")
 
-	_, second := n.agent("10.77.1.2:8787")
+	alone, second := n.agent("10.77.1.2:8787", "0.0.0.0:80")
 	second.says(&second.err, `name=(ekassa-2\.local)`)
 	n.says("the second has the next name", is("10.77.1.2"), "avahi-resolve", "-4", "-n", "ekassa-2.local")
 	n.says("the first keeps its own", is("10.77.1.1"), "avahi-resolve", "-4", "-n", "ekassa.local")
+	n.says("its page is listed at port 80", is("ekassa-2.local;10.77.1.2;80;"), "avahi-browse", "-rptk", "_http._tcp")
+
+	// A third is for this machine alone, whatever its socket is in reach of.
+	n.agent("127.0.0.1:8787", "0.0.0.0:81")
+	n.saysAt(n.box, "the third has its page for its own machine", is("200"), "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "http://localhost:81/")
 	for url, status := range map[string]string{
+		"http://ekassa-2.local/": "200", "http://ekassa-3.local/": "403", // the same guard as elsewhere
+		"http://10.77.1.1/":           "Empty reply", // not where it listens
+		"http://10.77.1.1:81/":        "Empty reply",
 		"http://ekassa-2.local:8787/": "200", "http://ekassa.local:8787/": "200", "http://ekassa-3.local:8787/": "403",
 	} {
-		n.says(url, is(status), "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", "ekassa-3.local:8787:10.77.1.2",
-			"--resolve", "ekassa-2.local:8787:10.77.1.2", "--resolve", "ekassa.local:8787:10.77.1.1", url)
+		n.says(url, is(status), "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", "ekassa-3.local:8787:10.77.1.2", "--resolve", "ekassa-3.local:80:10.77.1.2",
+			"--resolve", "ekassa-2.local:8787:10.77.1.2", "--resolve", "ekassa-2.local:80:10.77.1.2", "--resolve", "ekassa.local:8787:10.77.1.1", url)
 	}
-	if r := runCmd(t, n.at(n.box, agentBinary, "doctor", "--config", s.file)); !strings.Contains(r.out, "http://ekassa.local:8787") {
+	if r := runCmd(t, n.at(n.box, agentBinary, "doctor", "--lang", "en", "--config", s.file)); !strings.Contains(r.out, "http://ekassa.local:8787") {
 		t.Errorf("the doctor says nothing of the name:\n%s", r.out)
+	}
+	// What the second listens on is another's to the first.
+	for file, line := range map[string]string{s.file: "! port 80: another program has it", alone.file: "http://ekassa-2.local opens the page"} {
+		if r := runCmd(t, n.at(n.box, agentBinary, "doctor", "--lang", "en", "--config", file)); !strings.Contains(r.out, line) {
+			t.Errorf("the doctor does not say %q:\n%s", line, r.out)
+		}
 	}
 
 	if code, _ := second.stop(); code != 0 {

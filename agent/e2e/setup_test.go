@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -94,7 +96,8 @@ func TestSetup_LeadsToAnAgentThatSells(t *testing.T) {
 
 // answered runs a command that asks, and answers. FOUND is the number under which it
 // lists the address; where it does not list it, on a busy machine, it is told to look again.
-// START starts the agent once it asks for the test receipt, and says nothing.
+// START starts the agent once it asks for the test receipt, START3 once it does so for
+// the third time; neither says anything.
 func answered(t *testing.T, cmd *exec.Cmd, address string, answers []string, start func()) result {
 	t.Helper()
 	in, err := cmd.StdinPipe()
@@ -109,9 +112,14 @@ func answered(t *testing.T, cmd *exec.Cmd, address string, answers []string, sta
 	}
 	listed := regexp.MustCompile(`(?m)^(\d+)  \w+ +` + regexp.QuoteMeta(address) + ` `)
 	for _, answer := range answers {
-		if answer == "START" {
-			asked := texts.Say("en", "setup.test", nil)
-			eventually(t, "it asks for a test receipt", func() bool { return strings.Contains(p.out.String(), asked) || p.ended() })
+		if times, ok := strings.CutPrefix(answer, "START"); ok {
+			number, _ := strconv.Atoi(times) // START alone is the first
+			asked := func() bool {
+				return slices.ContainsFunc(texts.Languages, func(lang string) bool {
+					return strings.Count(p.out.String(), texts.Say(lang, "setup.test", nil)) >= max(1, number)
+				})
+			}
+			eventually(t, "it asks for a test receipt", func() bool { return asked() || p.ended() })
 			if !p.ended() {
 				start()
 			}
@@ -141,19 +149,49 @@ func answered(t *testing.T, cmd *exec.Cmd, address string, answers []string, sta
 	return result{cmd.ProcessState.ExitCode(), p.out.String(), p.err.String()}
 }
 
-// The questions are there in every language.
-func TestSetup_SpeaksEachLanguage(t *testing.T) {
+// The questions are there in every language, for a register of each maker: a wrong
+// secret first, a training, and a real receipt.
+func TestSetup_EachMakerInEachLanguage(t *testing.T) {
 	t.Parallel()
-	sim := register(t, simulator.Config{Serial: "SETUP-3"})
 	for n, lang := range texts.Languages {
-		file := filepath.Join(t.TempDir(), "agent.yaml")
-		cmd := exec.Command(agentBinary, "setup", "--config", file, "--interface", "lo")
-		cmd.Stdin = strings.NewReader(strings.Join([]string{string(rune('1' + n)), sim.Addr(), "1", merchant, "", "", "1", "", "2", "", "", "2", "1"}, "\n") + "\n")
-		r := runCmd(t, cmd).ok(t)
-		if !strings.Contains(r.out, texts.Say(lang, "setup.hello", nil)) || !strings.Contains(r.out, texts.Say(lang, "setup.test_away", nil)) || strings.Contains(r.out, "setup.") {
+		maker := []simulator.Protocol{simulator.AzSmart, simulator.Omnitech, simulator.Caspos}[n]
+		c := simulator.Config{Protocol: maker, Listen: newHost() + ":8008", Serial: "SETUP-" + lang}
+		if maker != simulator.AzSmart {
+			c.User, c.Password = "api", "right"
+		}
+		if maker == simulator.Caspos { // else it takes any login
+			c.Quirks = []string{"login-required", "credentials-checked"}
+		}
+		sim := register(t, c)
+		s := bareShop(t)
+		put(t, s.file, fmt.Sprintf("data_dir: %q\nlisten: %q\n", s.dir, s.listen))
+		at := []string{sim.Addr(), string(rune('1' + n))}
+		wrong, right := []string{strings.Repeat("0", 32)}, []string{merchant}
+		if maker != simulator.AzSmart {
+			wrong, right = []string{"api", "wrong"}, []string{"api", "right"}
+		}
+		answers := slices.Concat([]string{string(rune('1' + n))}, at, wrong, at, right, []string{
+			"", "", "1", "", "1", "", "", "3", "2", "START3", "3",
+		})
+		cmd := exec.Command(agentBinary, "setup", "--config", s.file, "--interface", "lo")
+		r := answered(t, cmd, "", answers, func() { s.run() }).ok(t)
+		mark, kind, fiscal := "["+texts.Say(lang, "setup.test_training_mark", nil)+"] ", texts.Kind(lang, receipt.Sale)+": ", texts.State(lang, receipt.Fiscal)
+		for _, words := range []string{
+			texts.Say(lang, "setup.hello", nil), texts.Say(lang, "setup.credentials", nil), texts.Say(lang, "setup.test_away", nil),
+			mark + kind + texts.Say(lang, "setup.test_training_said", texts.Args{"said": fiscal}),
+			"]: " + kind + fiscal, // behind the question, where nobody types Enter
+		} {
+			if !strings.Contains(r.out, words) {
+				t.Errorf("%s: it does not say %q", lang, words)
+			}
+		}
+		if strings.Count(r.out, mark) != 4 || strings.Contains(r.out, "setup.") || t.Failed() {
 			t.Errorf("%s:\n%s", lang, r.out)
 		}
-		if cfg, err := config.Load(file); err != nil || cfg.Settings.Language != lang || cfg.Listen != "0.0.0.0:8787" {
+		if made := sim.Ledger(); len(made) != 2 || made[0].Kind != simulator.Sale || made[1].Kind != simulator.Refund {
+			t.Errorf("%s made %+v", maker, made)
+		}
+		if cfg, err := config.Load(s.file); err != nil || cfg.Settings.Language != lang || cfg.Settings.Registers[0].Driver != string(maker) {
 			t.Errorf("%s: %v, %+v", lang, err, cfg)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"ekassa/agent/slip"
 	"ekassa/agent/slip/printer"
 	"ekassa/agent/texts"
+	"ekassa/agent/till/tilltest"
 	"ekassa/cloud/browsertest"
 )
 
@@ -136,12 +137,12 @@ func apiSlip(t *testing.T) {
 		t.Errorf("%s", a.Body)
 	}
 	metrics := string(c.Get("/metrics").Want(http.StatusOK).Body)
-	for _, line := range []string{"ekassa_slip_printer_ready 0", `ekassa_slips_total{outcome="printed"} 2`} {
+	for _, line := range []string{`ekassa_slip_printer_ready{printer="` + paper.Addr() + `"} 0`, `ekassa_slips_total{outcome="printed",printer="` + paper.Addr() + `"} 2`} {
 		if !strings.Contains(metrics, line) {
 			t.Errorf("the metrics have no %s", line)
 		}
 	}
-	doctor := command(t, agentBinary, "doctor", "--config", s.file)
+	doctor := command(t, agentBinary, "doctor", "--lang", "en", "--config", s.file)
 	if !strings.Contains(doctor.out, "slip printer "+paper.Addr()) || !strings.Contains(doctor.out, "no_paper") || !strings.Contains(doctor.out, "slips lead to http://"+s.listen) {
 		t.Errorf("%s", doctor.out)
 	}
@@ -209,7 +210,7 @@ func TestSlip_ADeadPrinterDisturbsNoSale(t *testing.T) {
 		s.serve(hungry)
 		c := s.till()
 		c.Post("/v1/receipts", sale("first")).Want(http.StatusAccepted)
-		said := map[string]string{"off": "ekassa_slip_printer_ready 0", "hung": `ekassa_slips_total{outcome="printed"} 1`}[name]
+		said := map[string]string{"off": `ekassa_slip_printer_ready{printer="` + addr + `"} 0`, "hung": `ekassa_slips_total{outcome="printed",printer="` + addr + `"} 1`}[name]
 		eventually(t, "the printer that is "+name+" was tried", func() bool {
 			return strings.Contains(string(c.Get("/metrics").Want(http.StatusOK).Body), said)
 		})
@@ -223,6 +224,71 @@ func TestSlip_ADeadPrinterDisturbsNoSale(t *testing.T) {
 		if n := len(sim.Ledger()); n != 7 {
 			t.Errorf("%s: %d documents, want 7", name, n)
 		}
+	}
+}
+
+// Each room has its printer, of its own width; the till without one uses that for all.
+// One that is dead or hangs keeps no other from printing, and is told to its own till.
+func TestSlip_EachRoomHasItsPrinter(t *testing.T) {
+	t.Parallel()
+	hall, bar := newPrinter(t, newHost()+":9100"), newPrinter(t, newHost()+":9100")
+	hung, _ := silent(t)
+	s := slipShop(t, newHost()+":8008", hall.Addr()) // its register is away
+	s.config["slip"].(object)["printers"] = []any{
+		object{"terminal": "till-2", "printer": bar.Addr(), "paper": 58}, object{"terminal": "terrace", "printer": hung},
+	}
+	s.settings["terminals"] = append(s.settings["terminals"].([]any), object{"id": "terrace", "name": "Terrace"})
+	s.write()
+	stop := s.serve(hungry)
+	at := func(till string) *tilltest.Client {
+		c := tilltest.New(t, "http://"+s.listen, s.newToken(till))
+		c.Language = "en"
+		return c
+	}
+	second, terrace := at("till-2"), at("terrace")
+	for n := range 3 { // the printer there takes its time over each
+		terrace.Post("/v1/receipts", sale(fmt.Sprint("t-", n))).Want(http.StatusAccepted)
+	}
+	s.till().Post("/v1/receipts", sale("a")).Want(http.StatusAccepted)
+	second.Post("/v1/receipts", sale("a")).Want(http.StatusAccepted)
+	eventually(t, "a slip in each room", func() bool { return len(hall.Papers()) == 1 && len(bar.Papers()) == 1 })
+	wide, narrow := hall.Papers()[0].Image.Rect.Dx(), bar.Papers()[0].Image.Rect.Dx()
+	if wide != 576 || narrow != 384 {
+		t.Errorf("the slips are %d and %d dots wide, want 576 and 384", wide, narrow)
+	}
+	second.Post("/v1/receipts/a/slip", "").Want(http.StatusOK)
+	eventually(t, "another one at the bar", func() bool { return len(bar.Papers()) == 2 })
+
+	bar.Set(printer.State{CoverOpen: true})
+	second.Post("/v1/receipts/a/slip", "").Want(http.StatusServiceUnavailable)
+	if a := second.Get("/v1/status").Want(http.StatusOK); a.Field("slip.problem.code") != "cover_open" {
+		t.Errorf("%s", a.Body)
+	}
+	s.till().Post("/v1/receipts/a/slip", "").Want(http.StatusOK)
+	eventually(t, "another one in the hall", func() bool { return len(hall.Papers()) == 2 })
+	if a := s.till().Get("/v1/status").Want(http.StatusOK); a.Field("slip.ready") != "true" {
+		t.Errorf("%s", a.Body)
+	}
+	doctor := command(t, agentBinary, "doctor", "--lang", "en", "--config", s.file)
+	for _, want := range []string{"slip printer " + hall.Addr() + ": answers", "slip printer " + bar.Addr() + " (till-2): ", "cover_open"} {
+		if !strings.Contains(doctor.out, want) {
+			t.Errorf("the doctor does not say %s:\n%s", want, doctor.out)
+		}
+	}
+	stop()
+
+	// Without one for all, a till that has none of its own gives no slips.
+	delete(s.config["slip"].(object), "printer")
+	s.write()
+	s.serve(hungry)
+	if a := s.till().Post("/v1/receipts/a/slip", "").Want(http.StatusConflict); a.Field("errors.0.code") != "no_printer" {
+		t.Errorf("%s", a.Body)
+	}
+	if a := s.till().Get("/v1/status").Want(http.StatusOK); a.Field("slip") != "null" && a.Field("slip") != "" {
+		t.Errorf("%s", a.Body)
+	}
+	if a := second.Get("/v1/status").Want(http.StatusOK); a.Field("slip.ready") != "true" {
+		t.Errorf("%s", a.Body)
 	}
 }
 

@@ -34,9 +34,7 @@ func (c *call) correction() (answer, error) {
 				v.missing(name)
 			}
 		}
-		t := tax(&fields{path: v.path, bad: v.bad, m: map[string]any{"itemTaxes": []any{
-			map[string]any{"taxPrc": v.m["vatPercent"], "taxName": "ƏDV " + v.text("vatPercent", 16)},
-		}}}, c.shop.Tax)
+		t := rated(v, "vatPercent", "ƏDV "+v.text("vatPercent", 16), false)
 		r.Items = append(r.Items, receipt.Item{Name: "Korreksiya", Unit: receipt.Piece, Quantity: 1000, Price: v.money("vatSum"), Tax: t})
 	}
 	if !f.has("amount") {

@@ -215,6 +215,28 @@ func TestDoor_WhatAPersonTookBackStaysSo(t *testing.T) {
 	s.keeps(receipt.Withdrawn)
 }
 
+// A receipt that cannot be referred to is named by the field that the till wrote.
+func TestDoor_TheParentIsNamedAsTheTillDid(t *testing.T) {
+	s := newShop(t, register.LinkDown)
+	first := s.post("/sale", sale("a"))
+	if _, err := s.Withdraw("till-1", "ext:a", "Leyla", "rung up by hand"); err != nil {
+		t.Fatal(err)
+	}
+	refund := fmt.Sprintf(`{"documentExtID":"b","parentDocID":%d,%s`, first.DocumentID, strings.TrimPrefix(sale("b"), `{"documentExtID":"b",`))
+	refund = strings.Replace(refund, "1000}", "850}", 1)
+	for route, c := range map[string]struct{ text, field string }{
+		"/refund":    {refund, "parentDocID: "},
+		"/rollback":  {fmt.Sprintf(`{"documentID":%d}`, first.DocumentID), "documentID: "},
+		"/creditpay": {strings.Replace(refund, "parentDocID", "documentID", 1), "documentID: "},
+		"/sale":      {strings.NewReplacer("parentDocID", "prepayDocID", "cashAmount", "prepaymentAmount").Replace(refund), "prepayDocID: "},
+	} {
+		if a := s.want(s.post(route, c.text), "error", 9, 0); !strings.HasPrefix(a.Message, c.field) {
+			t.Errorf("%s does not begin with %s: %s", route, c.field, a.raw)
+		}
+	}
+	s.keeps(receipt.Withdrawn)
+}
+
 func TestDoor_WhatOnlyAPersonKnowsIsNotClosed(t *testing.T) {
 	s := newShop(t, register.LinkDown)
 	s.post("/sale", sale("a"))

@@ -19,7 +19,8 @@ type order struct {
 	receipt receipt.Receipt
 	base    string // of the journal's id; see tried
 	print   receipt.Fingerprint
-	echo    any // documentExtID as the till wrote it
+	echo    any    // documentExtID as the till wrote it
+	parent  string // the field in which the till names the receipt's parent
 }
 
 // The journal's ids begin with what names the operation.
@@ -60,10 +61,6 @@ func triple(kind receipt.Kind, docTime, docNumber string, amount receipt.Money) 
 	return named(namedByTriple, fmt.Sprintf("%s %q %q %d", kind, docTime, docNumber, amount)), true
 }
 
-// cashPrefix begins the journal's ids of cash in and out, as it does for tills
-// of the HTTP API.
-const cashPrefix = "cash/"
-
 func (c *call) sale() (answer, error)      { return c.goods(receipt.Sale) }
 func (c *call) refund() (answer, error)    { return c.goods(receipt.Refund) }
 func (c *call) prepay() (answer, error)    { return c.goods(receipt.Prepayment) }
@@ -103,14 +100,17 @@ func (c *call) goods(kind receipt.Kind) (answer, error) {
 		f.blame(codePayment, "extraPayments cannot be passed on")
 	}
 	c.sums(r)
-	parent := ""
+	parent, parentField := "", ""
 	switch {
 	case kind == receipt.Refund:
-		parent = c.parent(&r, "parentDocID", "parentDocNum", codeParameter)
+		parentField = "parentDocID"
+		parent = c.parent(&r, parentField, "parentDocNum", codeParameter)
 	case kind == receipt.CreditPayment:
-		parent = c.parent(&r, "documentID", "", codeParameter)
+		parentField = "documentID"
+		parent = c.parent(&r, parentField, "", codeParameter)
 	case r.Payments.Prepaid > 0:
-		parent = c.parent(&r, "prepayDocID", "prepayDocNum", codeNoPrepay)
+		parentField = "prepayDocID"
+		parent = c.parent(&r, parentField, "prepayDocNum", codeNoPrepay)
 	}
 	if err := f.fault(); err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (c *call) goods(kind receipt.Kind) (answer, error) {
 	if id := f.id("documentID"); id != "" && kind != receipt.CreditPayment {
 		return c.same(r, id)
 	}
-	o := order{receipt: r, print: fingerprint(r, parent), echo: f.m["documentExtID"]}
+	o := order{receipt: r, print: fingerprint(r, parent), echo: f.m["documentExtID"], parent: parentField}
 	if key := f.id("documentExtID"); key != "" {
 		o.base = named(namedByKey, key)
 	} else if id, ok := triple(kind, f.text("docTime", 64), f.text("docNumber", 256), r.Total()); ok {
@@ -159,7 +159,7 @@ func (c *call) rollback() (answer, error) {
 	if err := f.fault(); err != nil {
 		return nil, err
 	}
-	o := order{receipt: r, print: fingerprint(receipt.Receipt{Kind: r.Kind}, parent), echo: f.m["documentExtID"]}
+	o := order{receipt: r, print: fingerprint(receipt.Receipt{Kind: r.Kind}, parent), echo: f.m["documentExtID"], parent: "documentID"}
 	if key := f.id("documentExtID"); key != "" {
 		o.base = named(namedByKey, key)
 	} else if r.Parent.ID != "" {
@@ -180,9 +180,9 @@ func (c *call) cash(kind receipt.Kind) (answer, error) {
 	if r.Amount = f.money("amount"); r.Amount == 0 {
 		f.blame(codeParameter, "amount must be more than 0")
 	}
-	o := order{receipt: r, print: fingerprint(r, ""), echo: f.m["documentExtID"], base: cashPrefix + named(namedByNobody, rand.Text())}
+	o := order{receipt: r, print: fingerprint(r, ""), echo: f.m["documentExtID"], base: receipt.CashPrefix + named(namedByNobody, rand.Text())}
 	if key := f.id("documentExtID"); key != "" {
-		o.base = cashPrefix + named(namedByKey, key)
+		o.base = receipt.CashPrefix + named(namedByKey, key)
 	}
 	if err := f.fault(); err != nil {
 		return nil, err
@@ -340,24 +340,34 @@ func tax(f *fields, otherwise receipt.Tax) receipt.Tax {
 		return receipt.Tax{}
 	}
 	t := list[0]
-	name, rate := t.text("taxName", 64), t.whole("taxPrc", 100_00)
+	name := t.text("taxName", 64)
 	if calc := t.id("calcType"); calc != "" && calc != "1" && calc != "3" {
 		t.blame(codeTax, "%scalcType cannot be passed on", t.path)
 	}
-	lower := strings.ToLower(name)
 	if !t.has("taxPrc") {
 		if name == "" {
 			return otherwise
 		}
 		t.blame(codeTax, "%staxPrc is missing", t.path)
 	}
+	margin := f.id("itemMarginPrice") != "" || f.id("itemMarginSum") != ""
+	got := rated(t, "taxPrc", name, margin)
+	if got.Type == "" && name == "" {
+		t.blame(codeTax, "%staxName is missing", t.path)
+	}
+	return got
+}
+
+// rated gives the tax of the rate in that field, which the name tells apart from
+// others of the same rate.
+func rated(f *fields, field, name string, margin bool) receipt.Tax {
+	rate, lower := f.whole(field, 100_00), strings.ToLower(name)
 	if rate > 0 && rate < 100 {
 		rate *= 100
 	}
 	switch rate {
 	case 18_00:
-		if f.id("itemMarginPrice") != "" || f.id("itemMarginSum") != "" ||
-			strings.Contains(lower, "ticarət əlavəsi") || strings.Contains(lower, "margin") {
+		if margin || strings.Contains(lower, "ticarət əlavəsi") || strings.Contains(lower, "margin") {
 			return receipt.Tax{Type: receipt.Margin18}
 		}
 		return receipt.Tax{Type: receipt.VAT18}
@@ -374,9 +384,6 @@ func tax(f *fields, otherwise receipt.Tax) receipt.Tax {
 		if strings.Contains(lower, "0") {
 			return receipt.Tax{Type: receipt.VAT0}
 		}
-	}
-	if name == "" {
-		t.blame(codeTax, "%staxName is missing", t.path)
 	}
 	return receipt.Tax{Name: name, Rate: receipt.Percent(rate)}
 }
@@ -399,7 +406,7 @@ func (c *call) payments() (p receipt.Payments) {
 		case "originAmount": // of the sale that a refund takes back
 		default:
 			if strings.HasSuffix(name, "Amount") && f.id(name) != "" {
-				f.blame(codePayment, "%.60s cannot be passed on", name)
+				f.blame(codePayment, "%s%.60s cannot be passed on", f.path, name)
 			}
 		}
 	}
@@ -413,12 +420,16 @@ func (c *call) sums(r receipt.Receipt) {
 		return
 	}
 	cashless := p.Card + p.Bonus + p.Prepaid + p.Credit
+	parts := "the items" // as the till calls them
+	if r.Kind == receipt.Correction {
+		parts = "vatAmounts"
+	}
 	refunds := r.Kind == receipt.Refund || r.Kind == receipt.Cancel
 	switch change := p.Change(total); {
 	case total > receipt.MaxMoney:
 		f.blame(codeParameter, "amount is too large")
 	case f.has("amount") && f.money("amount") != total:
-		f.blame(codeSum, "amount is not the sum of the items")
+		f.blame(codeSum, "amount is not the sum of %s", parts)
 	case (p.Prepaid > 0 || p.Credit > 0) && r.Kind != receipt.Sale && !refunds:
 		f.blame(codePayment, "it cannot be paid by prepayment or credit")
 	case cashless > total:

@@ -111,6 +111,35 @@ func TestItem_Tax(t *testing.T) {
 	}
 }
 
+// What is wrong with a correction is told by the names that the till wrote.
+func TestCorrection_FaultsNameTheTillsOwnFields(t *testing.T) {
+	const period = `{"date_start":"2026-11-22 18:00:00","date_stop":"2026-11-22 23:30:00",`
+	for text, want := range map[string]string{
+		`{"date_start":"yesterday"}`: "date_start is no date: write it as 2026-11-24 18:30:00",
+		`{"date_start":"2026-11-22 18:00:00","date_stop":"2026-11-21 18:00:00"}`: "date_stop is before date_start",
+		period + `"amount":5}`:                         "vatAmounts is missing",
+		period + `"vatAmounts":[{"vatSum":5}]}`:        "vatAmounts[0].vatPercent is missing",
+		period + `"vatAmounts":[{"vatPercent":1800}]}`: "vatAmounts[0].vatSum is missing",
+		period + `"vatAmounts":[{"vatPercent":1800,"vatSum":5},{"vatPercent":"18%","vatSum":5}]}`:               "vatAmounts[1].vatPercent is no whole number",
+		period + `"vatAmounts":[{"vatPercent":20000,"vatSum":5}]}`:                                              "vatAmounts[0].vatPercent is too large",
+		period + `"vatAmounts":[{"vatPercent":-1,"vatSum":5}]}`:                                                 "vatAmounts[0].vatPercent is negative",
+		period + `"vatAmounts":[{"vatPercent":[1800],"vatSum":5}]}`:                                             "vatAmounts[0].vatPercent is no text",
+		period + `"vatAmounts":[{"vatPercent":1800,"vatSum":"5.5"}]}`:                                           "vatAmounts[0].vatSum is no whole number",
+		period + `"vatAmounts":[5]}`:                                                                            "vatAmounts[0] is no object",
+		period + `"vatAmounts":[{"vatPercent":1800,"vatSum":5}]}`:                                               "amount is missing",
+		period + `"vatAmounts":[{"vatPercent":1800,"vatSum":5}],"amount":6,"cashAmount":5}`:                     "amount is not the sum of vatAmounts",
+		period + `"vatAmounts":[{"vatPercent":1800,"vatSum":5}],"amount":5,"cashAmount":6}`:                     "the payments come to more than amount",
+		period + `"vatAmounts":[{"vatPercent":1800,"vatSum":5}],"amount":5,"cashAmount":"x"}`:                   "cashAmount is no whole number",
+		period + `"vatAmounts":[{"vatPercent":1800,"vatSum":5}],"amount":5,"cashlessAmount":-1,"cashAmount":5}`: "cashlessAmount is negative",
+	} {
+		_, err := reading(t, text).correction()
+		no, ok := err.(*refusal)
+		if !ok || no.text != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
 func TestNamed_NoTwoOperationsHaveOneID(t *testing.T) {
 	long := strings.Repeat("a", 60)
 	names := []string{"1", "T1-000123", "a b", "a%20b", "ə", long, long + "a", "h:1", "of 1", "1:2", "{4f-1}", " 1"}

@@ -23,7 +23,7 @@ func (c *call) checkStatus() (answer, error) {
 	switch {
 	case key != "":
 		base := named(namedByKey, key)
-		bases = []string{base, cashPrefix + base}
+		bases = []string{base, receipt.CashPrefix + base}
 	case id != "":
 		return c.statusOf(id)
 	default:

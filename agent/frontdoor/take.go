@@ -70,7 +70,8 @@ func (c *call) store(o order) (receipt.Stored, error) {
 		case errors.Is(err, receipt.ErrConflict):
 			return s, refuse(codeParameter, "%s", c.say("problem.conflict.detail"))
 		case errors.As(err, &faults):
-			return s, refuse(codeNotFound, "%s", texts.Fault(c.shop.Language, faults[0]))
+			// All that the journal finds wrong is the receipt that this one names.
+			return s, refuse(codeNotFound, "%s: %s", o.parent, texts.Fault(c.shop.Language, faults[0]))
 		case err != nil:
 			return s, c.storage(err)
 		}

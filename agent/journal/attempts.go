@@ -155,10 +155,14 @@ func (j *Journal) Conclude(a register.Attempt, c register.Conclusion) error {
 				return err
 			}
 		}
-		if c.InDoubt != "" {
-			if err := t.inDoubt(a.Register, c.InDoubt); err != nil {
-				return err
-			}
+		switch {
+		case c.InDoubt != "":
+			err = t.inDoubt(a.Register, c.InDoubt)
+		case c.State == receipt.Held:
+			_, err = t.run(`INSERT OR REPLACE INTO doubt (seq) VALUES (?)`, a.Seq)
+		}
+		if err != nil {
+			return err
 		}
 		return t.move(&s, c.State, c.Reason)
 	})

@@ -227,7 +227,7 @@ func TestResolve_EveryVerdict(t *testing.T) {
 			if d.Verdict == receipt.WasMade {
 				d.Document = &receipt.Document{FiscalID: "paper-" + id}
 			}
-			s, err := j.Resolve("till-1", id, "", d)
+			s, err := j.Resolve("till-1", id, at(""), d)
 			if err != nil || s.State != c.want || s.Reason.Code != register.WhyPerson || s.Reason.Detail != "Leyla: looked at the control tape" {
 				t.Fatalf("%s: %+v, %v", id, s, err)
 			}
@@ -242,7 +242,7 @@ func TestResolve_EveryVerdict(t *testing.T) {
 			if c.want == receipt.Fiscal && (s.Document.RegisterSerial != "AZ-1" || s.Document.ShortID != receipt.ShortID("paper-"+id) || s.Document.At.IsZero()) {
 				t.Errorf("%s: %+v", id, s.Document)
 			}
-			_, err = j.Resolve("till-1", id, "", d)
+			_, err = j.Resolve("till-1", id, at(""), d)
 			wantErr(t, id+" twice", err, receipt.ErrMove)
 		}
 	}
@@ -267,19 +267,19 @@ func TestResolve_RefusesWhatCannotBe(t *testing.T) {
 	before := dump(t, j)
 	for _, id := range []string{"sent", "unsent"} {
 		for _, f := range []string{"8GGA73rE1H5EzSGU3vfQ", "8GGA73rE1H5E"} { // the second is what the paper shows
-			_, err := j.Resolve("till-1", id, "", receipt.Decision{Verdict: receipt.WasMade, Who: "x", Document: &receipt.Document{FiscalID: f}})
+			_, err := j.Resolve("till-1", id, at(""), receipt.Decision{Verdict: receipt.WasMade, Who: "x", Document: &receipt.Document{FiscalID: f}})
 			wantErr(t, id+" as "+f, err, receipt.ErrTaken)
 		}
-		if _, err := j.Resolve("till-1", id, "", receipt.Decision{Verdict: receipt.WasMade, Who: "x"}); err == nil {
+		if _, err := j.Resolve("till-1", id, at(""), receipt.Decision{Verdict: receipt.WasMade, Who: "x"}); err == nil {
 			t.Error("made, without a document")
 		}
-		if s, err := j.Resolve("till-1", id, "", receipt.Decision{Verdict: "perhaps"}); err == nil || s.ID != "" {
+		if s, err := j.Resolve("till-1", id, at(""), receipt.Decision{Verdict: "perhaps"}); err == nil || s.ID != "" {
 			t.Error("no such verdict")
 		}
 	}
-	_, err := j.Resolve("till-1", "r1", "", receipt.Decision{Verdict: receipt.Send})
+	_, err := j.Resolve("till-1", "r1", at(""), receipt.Decision{Verdict: receipt.Send})
 	wantErr(t, "what is fiscal", err, receipt.ErrMove)
-	_, err = j.Resolve("till-1", "nobody", "", receipt.Decision{Verdict: receipt.Send})
+	_, err = j.Resolve("till-1", "nobody", at(""), receipt.Decision{Verdict: receipt.Send})
 	wantErr(t, "nobody's", err, receipt.ErrNotFound)
 	if dump(t, j) != before {
 		t.Error("something was written")
@@ -307,14 +307,14 @@ func TestResolve_WhatARegisterNeverAnswers(t *testing.T) {
 		}
 		unclear := register.Conclusion{State: receipt.Checking, Reason: receipt.Reason{Code: register.WhyAsking}, Proof: register.ProofUnclear}
 		conclude(t, j, recent, unclear)
-		_, err := j.Resolve("till-1", "recent", "kassa-2", d)
+		_, err := j.Resolve("till-1", "recent", at("kassa-2"), d)
 		wantErr(t, "at once", err, receipt.ErrMove)
 		get(t, j, "recent", receipt.Checking)
 
 		s := sale(t, j, "stuck")
 		a := begin(t, j, s) // hours ago
 		conclude(t, j, a, unclear)
-		s, err = j.Resolve("till-1", "stuck", "kassa-2", d)
+		s, err = j.Resolve("till-1", "stuck", at("kassa-2"), d)
 		if err != nil || s.State != want || verdict == receipt.Send && s.Register != "kassa-2" {
 			t.Fatalf("%s: %+v, %v", verdict, s, err)
 		}
@@ -334,7 +334,7 @@ func TestWithdraw_LeavesWhatTakesItBackToAPerson(t *testing.T) {
 		t.Fatal(err)
 	}
 	accept1(t, j, "kassa-1", body("back", "refund", `,"parent":{"id":"parent"}`))
-	if _, err := j.Resolve("till-1", "parent", "", receipt.Decision{Verdict: receipt.Drop, Who: "Leyla", Why: "twice"}); err != nil {
+	if _, err := j.Resolve("till-1", "parent", at(""), receipt.Decision{Verdict: receipt.Drop, Who: "Leyla", Why: "twice"}); err != nil {
 		t.Fatal(err)
 	}
 	if s := get(t, j, "back", receipt.Held); s.Reason != (receipt.Reason{Code: register.WhyParentGone, Detail: "parent"}) {
@@ -497,7 +497,7 @@ func TestBind_MovesOnlyWhatWaits(t *testing.T) {
 func TestHoldWaiting_AllUpToANumberButWhatAPersonSent(t *testing.T) {
 	j := fresh(t)
 	to(t, j, "sent", receipt.Held)
-	if _, err := j.Resolve("till-1", "sent", "", receipt.Decision{Verdict: receipt.Send, Who: "Leyla"}); err != nil {
+	if _, err := j.Resolve("till-1", "sent", at(""), receipt.Decision{Verdict: receipt.Send, Who: "Leyla"}); err != nil {
 		t.Fatal(err)
 	}
 	to(t, j, "on-its-way", receipt.Checking)

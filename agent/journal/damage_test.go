@@ -95,7 +95,7 @@ func aftermath(t *testing.T, j *Journal, before map[string]receipt.State) (kept 
 		if err != nil || s.State != receipt.Held {
 			continue
 		}
-		if s, err = j.Resolve("till-1", id, "", receipt.Decision{Verdict: receipt.Send, Who: "Leyla", Why: "no paper"}); err != nil {
+		if s, err = j.Resolve("till-1", id, at(""), receipt.Decision{Verdict: receipt.Send, Who: "Leyla", Why: "no paper"}); err != nil {
 			t.Errorf("%s: %v", id, err)
 			continue
 		}

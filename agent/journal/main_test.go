@@ -199,3 +199,6 @@ func dump(t testing.TB, j *Journal) string {
 	}
 	return all.String()
 }
+
+// at is one register for all tills.
+func at(name string) func(string) string { return func(string) string { return name } }

@@ -35,6 +35,13 @@ func (j *Journal) Fiscalise(terminal, id, to, who string) (receipt.Stored, error
 // send has a receipt wait for a register, on a person's word. "" is the one that
 // it had.
 func (t *tx) send(s *receipt.Stored, to string, why receipt.Reason) error {
+	var gone bool
+	if err := t.QueryRow(`SELECT EXISTS (SELECT 1 FROM life l JOIN life p ON p.seq = l.parent WHERE l.seq = ? AND p.state = 'withdrawn')`, s.Seq).Scan(&gone); err != nil {
+		return err
+	}
+	if gone && s.State == receipt.Held { // else it would wait for ever
+		return t.explain(s, receipt.Reason{Code: register.WhyParentGone, Detail: s.Parent.ID})
+	}
 	if err := t.move(s, receipt.Waiting, why); err != nil || to == "" || to == s.Register {
 		return err
 	}
@@ -57,7 +64,11 @@ func (j *Journal) Withdraw(terminal, id, who, why string) (receipt.Stored, error
 				return err
 			}
 		}
-		return t.withdraw(s, by(who, why))
+		was := *s
+		if err := t.withdraw(s, by(who, why)); err != nil {
+			return err
+		}
+		return t.answered(was, *s, func(string) string { return "" }) // "not made" releases nothing
 	})
 }
 
@@ -83,42 +94,51 @@ const childrenQuery = `WHERE r.seq IN (SELECT seq FROM life WHERE ` + queued + `
 
 // Resolve writes down what a person says of a held receipt, or of one about
 // which its register has been asked in vain for register.PatientFor; where it is
-// to be sent, at the register named. Error: receipt.ErrMove where it is neither.
-func (j *Journal) Resolve(terminal, id, at string, d receipt.Decision) (receipt.Stored, error) {
+// to be sent, at the register that at names for its till. Error: receipt.ErrMove
+// where it is neither.
+func (j *Journal) Resolve(terminal, id string, at func(terminal string) string, d receipt.Decision) (receipt.Stored, error) {
 	return j.act(terminal, id, func(t *tx, s *receipt.Stored) error {
-		noted := s.State == receipt.Held // see fromPaper
-		if err := t.askPerson(s); err != nil {
+		was := *s
+		if err := t.resolve(s, at(terminal), d); err != nil {
 			return err
 		}
-		proof, to := register.ProofPerson, receipt.Waiting
-		switch d.Verdict {
-		case receipt.Drop:
-			to = receipt.Withdrawn
-		case receipt.WasMade:
-			proof, to = register.ProofMade, receipt.Fiscal
-			if d.Document == nil {
-				return errNoDocument
-			}
-			if err := t.fromPaper(s, *d.Document, noted); err != nil {
-				return err
-			}
-		case receipt.Send:
-		default:
-			return fmt.Errorf("no such verdict: %q", d.Verdict)
-		}
-		if s.Attempts > 0 {
-			if err := t.prove(s.Seq, s.Attempts, proof, fmt.Sprintf("%s: %s: %s", d.Verdict, d.Who, d.Why)); err != nil {
-				return err
-			}
-		}
-		switch to {
-		case receipt.Waiting:
-			return t.send(s, at, by(d.Who, d.Why))
-		case receipt.Withdrawn:
-			return t.withdraw(s, by(d.Who, d.Why))
-		}
-		return t.move(s, to, by(d.Who, d.Why))
+		return t.answered(was, *s, at)
 	})
+}
+
+func (t *tx) resolve(s *receipt.Stored, at string, d receipt.Decision) error {
+	noted := s.State == receipt.Held // see fromPaper
+	if err := t.askPerson(s); err != nil {
+		return err
+	}
+	proof, to := register.ProofPerson, receipt.Waiting
+	switch d.Verdict {
+	case receipt.Drop:
+		to = receipt.Withdrawn
+	case receipt.WasMade:
+		proof, to = register.ProofMade, receipt.Fiscal
+		if d.Document == nil {
+			return errNoDocument
+		}
+		if err := t.fromPaper(s, *d.Document, noted); err != nil {
+			return err
+		}
+	case receipt.Send:
+	default:
+		return fmt.Errorf("no such verdict: %q", d.Verdict)
+	}
+	if s.Attempts > 0 {
+		if err := t.prove(s.Seq, s.Attempts, proof, fmt.Sprintf("%s: %s: %s", d.Verdict, d.Who, d.Why)); err != nil {
+			return err
+		}
+	}
+	switch to {
+	case receipt.Waiting:
+		return t.send(s, at, by(d.Who, d.Why))
+	case receipt.Withdrawn:
+		return t.withdraw(s, by(d.Who, d.Why))
+	}
+	return t.move(s, to, by(d.Who, d.Why))
 }
 
 // askPerson makes sure that a receipt is a person's to decide. Whoever still asks
@@ -163,7 +183,8 @@ func (t *tx) fromPaper(s *receipt.Stored, d receipt.Document, noted bool) error 
 	}
 	if d.Shift != "" && noted { // it was among those that were not known to be ours; left there, it would hide one rung up by hand
 		_, err := t.run(`UPDATE pairing SET foreign_documents = max(0, foreign_documents - 1)
-			WHERE register = ? AND serial = ? AND foreign_shift = ?`, s.Register, d.RegisterSerial, d.Shift)
+			WHERE register = ? AND serial = ? AND foreign_shift = ? AND NOT EXISTS (SELECT 1 FROM doubt WHERE seq = ? AND found = 0)`,
+			s.Register, d.RegisterSerial, d.Shift, s.Seq)
 		if err != nil {
 			return err
 		}

@@ -357,3 +357,12 @@ func (t *tx) move(s *receipt.Stored, to receipt.State, why receipt.Reason) error
 	s.State, s.Reason, s.ChangedAt = to, why, moment(millis(t.now))
 	return t.tell(*s)
 }
+
+// explain gives another reason for a receipt's being where it is.
+func (t *tx) explain(s *receipt.Stored, why receipt.Reason) error {
+	if _, err := t.run(`UPDATE life SET reason = ?, reason_detail = ?, changed_at = ? WHERE seq = ?`, why.Code, why.Detail, millis(t.now), s.Seq); err != nil {
+		return err
+	}
+	s.Reason, s.ChangedAt = why, moment(millis(t.now))
+	return t.tell(*s)
+}

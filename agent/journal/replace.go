@@ -183,19 +183,20 @@ func beginEpoch(tx *sql.Tx, cause string, p past, now time.Time, detail string) 
 	// misses nothing.
 	run(`INSERT INTO record (seq, at, type, state, reason, detail) VALUES (?, ?, 'alert', 'journal', ?, ?)`,
 		p.records+1, millis(now), cause, detail)
-	run(`CREATE TEMP TABLE doubt AS SELECT seq, state IN ('waiting', 'sending', 'checking') AS new FROM life
+	run(`CREATE TEMP TABLE suspect AS SELECT seq, state IN ('waiting', 'sending', 'checking') AS new FROM life
 		WHERE state IN ('waiting', 'held', 'refused')`)
 	run(`UPDATE life SET state = iif(state = 'waiting', 'held', state), reason = ?, reason_detail = trim(reason || ' ' || reason_detail), changed_at = ?
-		WHERE seq IN (SELECT seq FROM doubt)`, register.WhyJournalLost, millis(now))
+		WHERE seq IN (SELECT seq FROM suspect)`, register.WhyJournalLost, millis(now))
 	run(`INSERT INTO record (at, type, receipt, state, reason, detail, register, attempts)
 		SELECT ?, iif(r.kind IN (?, ?), 'cash', 'receipt'), seq, l.state, l.reason, l.reason_detail, coalesce(l.register, ''), l.attempts
-		FROM doubt JOIN life l USING (seq) JOIN receipt r USING (seq) ORDER BY seq`,
+		FROM suspect JOIN life l USING (seq) JOIN receipt r USING (seq) ORDER BY seq`,
 		millis(now), receipt.Deposit, receipt.Withdrawal)
-	run(`UPDATE pairing SET foreign_shift = '', foreign_documents = 0`)
+	run(`UPDATE pairing SET foreign_shift = '', foreign_documents = 0, unexplained = 0`)
+	run(`DELETE FROM doubt`)
 	if err == nil {
-		err = tx.QueryRow(`SELECT coalesce(sum(new), 0) FROM doubt`).Scan(&held)
+		err = tx.QueryRow(`SELECT coalesce(sum(new), 0) FROM suspect`).Scan(&held)
 	}
-	run(`DROP TABLE doubt`)
+	run(`DROP TABLE suspect`)
 	return held, err
 }
 
@@ -245,8 +246,13 @@ func backup(path, out string) (err error) {
 	if _, err := os.Lstat(out); !errors.Is(err, os.ErrNotExist) {
 		return errors.Join(err, errors.New("it is there already; choose another name"))
 	}
-	if err := ours(path); err != nil {
+	if err := ours(path); errors.Is(err, os.ErrNotExist) {
+		return errors.New("there is no journal in it yet; is data_dir in the configuration right, and did the agent ever run?")
+	} else if err != nil {
 		return err
+	}
+	if _, err := os.Stat(filepath.Dir(out)); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no folder %s; make it, or name another", filepath.Dir(out))
 	}
 	if err := roomFor(path, filepath.Dir(out)); err != nil {
 		return err
@@ -342,7 +348,7 @@ func restore(dir, from string, now time.Time) (r Restored, err error) {
 		return r, err
 	}
 	if err := ours(from); err != nil {
-		return r, err
+		return r, fmt.Errorf("%w; name a file that ekassa-agent backup has written", err)
 	}
 	if err := checkFile(from, fullCheck...); err != nil {
 		return r, fmt.Errorf("check the backup: %w; use another one", err)

@@ -322,7 +322,7 @@ func TestJournal_AfterCloseEverythingFails(t *testing.T) {
 		"Retry":        func() error { _, err := j.Retry("till-1", "r1", "", "x"); return err },
 		"Fiscalise":    func() error { _, err := j.Fiscalise("till-1", "r1", "", "x"); return err },
 		"Withdraw":     func() error { _, err := j.Withdraw("till-1", "r1", "x", "y"); return err },
-		"Resolve":      func() error { _, err := j.Resolve("till-1", "r1", "", receipt.Decision{}); return err },
+		"Resolve":      func() error { _, err := j.Resolve("till-1", "r1", at(""), receipt.Decision{}); return err },
 		"SaveReport":   func() error { return j.SaveReport(register.Reported{Kind: "x"}) },
 		"ShiftOpened":  func() error { return j.ShiftOpened("kassa-1", register.Seen{Name: "7"}) },
 		"ShiftOpening": func() error { return j.ShiftOpening("kassa-1", "x") },

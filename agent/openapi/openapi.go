@@ -48,7 +48,14 @@ type Body struct {
 	Description, Type string // Type is the media type
 	Required          bool
 	Schema            Schema
+	Events            []Event // of a stream
 	Examples          []Example
+}
+
+// Event is one kind of a stream's, with what its data are (x-events).
+type Event struct {
+	Name   string
+	Schema Schema
 }
 
 // Example is a value, as JSON.
@@ -204,6 +211,9 @@ func (r *reader) operation(path, method string, of, n node) Operation {
 func (r *reader) bodies(n node) (list []Body) {
 	for _, c := range n.get("content").pairs() {
 		b := Body{Type: c.key, Schema: r.schema(c.value.get("schema"))}
+		for _, e := range c.value.get("x-events").pairs() {
+			b.Events = append(b.Events, Event{e.key, r.schema(e.value)})
+		}
 		if c.value.has("example") {
 			b.Examples = append(b.Examples, Example{"", c.value.get("example").json("")})
 		}

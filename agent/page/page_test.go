@@ -25,7 +25,8 @@ func get(t *testing.T, path string, header ...string) *httptest.ResponseRecorder
 func TestThePageIsSmallAndLoadsNothingOfOthers(t *testing.T) {
 	total := 0
 	for path, kind := range map[string]string{
-		"/": "text/html", "/page/app.js": "text/javascript", "/page/style.css": "text/css", "/page/icon.svg": "image/svg+xml", "/page/az.json": "application/json",
+		"/": "text/html", "/page/base.js": "text/javascript", "/page/receipts.js": "text/javascript", "/page/shift.js": "text/javascript",
+		"/page/app.js": "text/javascript", "/page/style.css": "text/css", "/page/icon.svg": "image/svg+xml", "/page/az.json": "application/json",
 		"/page/setup.js": "text/javascript", "/page/setup-az.json": "application/json",
 	} {
 		w := get(t, path)
@@ -54,7 +55,10 @@ func TestThePageIsSmallAndLoadsNothingOfOthers(t *testing.T) {
 // TestEveryWordOfThePageIsInTheTexts reads the keys out of the program; those that
 // it puts together it must have for every value, which package texts tests.
 func TestEveryWordOfThePageIsInTheTexts(t *testing.T) {
-	program := get(t, "/page/app.js").Body.String()
+	program := ""
+	for _, m := range regexp.MustCompile(`<script src="([^"]+)"`).FindAllStringSubmatch(get(t, "/").Body.String(), -1) {
+		program += get(t, m[1]).Body.String()
+	}
 	used := map[string]bool{}
 	for _, m := range regexp.MustCompile(`'((?:page|kind|link|act|proof|problem)\.[a-z_.]*)'`).FindAllStringSubmatch(program, -1) {
 		used[m[1]] = true

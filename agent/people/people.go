@@ -17,9 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/big"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,7 +25,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/gofrs/flock"
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
 
@@ -88,12 +85,8 @@ type Person struct {
 // Store is the file. Its methods may be called from several goroutines, and
 // from several processes; the misses are counted in this one.
 type Store struct {
-	path string
+	file *durable.File[[]Person]
 	now  func() time.Time
-
-	mu     sync.Mutex
-	seen   os.FileInfo // of the file that people was read from
-	people []Person
 
 	verify sync.Mutex // one at a time: each takes 19 MiB
 	misses map[string]misses
@@ -106,7 +99,7 @@ type misses struct {
 
 // Open gives the store in a data folder. The file need not be there yet.
 func Open(dir string) *Store {
-	return &Store{path: filepath.Join(dir, fileName), now: time.Now, misses: map[string]misses{}}
+	return &Store{file: durable.NewFile(filepath.Join(dir, fileName), parse), now: time.Now, misses: map[string]misses{}}
 }
 
 // Add gives a person a PIN, which is only ever shown here. Where the person has
@@ -131,13 +124,13 @@ func (s *Store) Add(name, role string) (pin string, err error) {
 		Name: name, Role: role, Since: s.now().UTC().Truncate(time.Microsecond),
 		Salt: hex.EncodeToString(salt[:]), Hash: hex.EncodeToString(hash(pin, salt[:])),
 	}
-	err = s.change(func(list []Person) ([]Person, error) {
+	err = s.file.Change(func(list []Person) (any, error) {
 		if n := find(list, name); n >= 0 {
 			list = slices.Clone(list)
 			list[n] = p
-			return list, nil
+			return document{list}, nil
 		}
-		return append(slices.Clone(list), p), nil
+		return document{append(slices.Clone(list), p)}, nil
 	})
 	if err != nil {
 		return "", fmt.Errorf("add a PIN for %s: %w", name, err)
@@ -148,12 +141,12 @@ func (s *Store) Add(name, role string) (pin string, err error) {
 // Remove takes a person's PIN away; that ends the person's sessions. Error:
 // ErrNone.
 func (s *Store) Remove(name string) error {
-	err := s.change(func(list []Person) ([]Person, error) {
+	err := s.file.Change(func(list []Person) (any, error) {
 		n := find(list, name)
 		if n < 0 {
 			return nil, ErrNone
 		}
-		return slices.Delete(slices.Clone(list), n, n+1), nil
+		return document{slices.Delete(slices.Clone(list), n, n+1)}, nil
 	})
 	if err != nil {
 		return fmt.Errorf("remove the PIN of %q: %w", name, err)
@@ -163,12 +156,11 @@ func (s *Store) Remove(name string) error {
 
 // List gives all people, in the order in which they were added.
 func (s *Store) List() ([]Person, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.refresh(); err != nil {
+	list, err := s.file.Read()
+	if err != nil {
 		return nil, fmt.Errorf("list the people: %w", err)
 	}
-	return slices.Clone(s.people), nil
+	return slices.Clone(list), nil
 }
 
 // Names are those that the page offers; none where the file cannot be read.
@@ -239,83 +231,25 @@ func find(list []Person, name string) int {
 	return slices.IndexFunc(list, func(p Person) bool { return p.Name == name })
 }
 
-// refresh reads the file again where it is another one than before. Writers
-// always put a new file in its place.
-func (s *Store) refresh() error {
-	info, err := os.Stat(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		s.seen, s.people = nil, nil
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read the people: %w", err)
-	}
-	if s.seen != nil && os.SameFile(s.seen, info) && s.seen.ModTime().Equal(info.ModTime()) && s.seen.Size() == info.Size() {
-		return nil
-	}
-	s.seen = nil
-	data, err := os.ReadFile(s.path)
-	if err != nil {
-		return fmt.Errorf("read the people: %w", err)
-	}
-	list, err := parse(data)
-	if err != nil {
-		return fmt.Errorf("read %s: %w; restore it, or remove it and give new PINs", s.path, err)
-	}
-	s.seen, s.people = info, list
-	return nil
-}
-
 type document struct {
 	People []Person `json:"people"`
 }
 
 func parse(data []byte) ([]Person, error) {
+	const cure = "restore it, or remove it and give new PINs"
 	var d document
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&d); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; %s", err, cure)
 	}
 	for n, p := range d.People {
 		salt, err := hex.DecodeString(p.Salt)
 		sum, err2 := hex.DecodeString(p.Hash)
 		if err != nil || err2 != nil || len(salt) < 16 || len(sum) != argonKey || p.Name == "" || !slices.Contains(Roles, p.Role) ||
 			find(d.People, p.Name) != n {
-			return nil, fmt.Errorf("person %d is not whole, or there twice", n+1)
+			return nil, fmt.Errorf("person %d is not whole, or there twice; %s", n+1, cure)
 		}
 	}
 	return d.People, nil
-}
-
-// change reads, changes and writes the file, with every other writer kept out.
-func (s *Store) change(f func([]Person) ([]Person, error)) (err error) {
-	if err := os.Mkdir(filepath.Dir(s.path), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("make the data folder: %w", err)
-	}
-	lock := flock.New(s.path+".lock", flock.SetPermissions(0o600))
-	if err := lock.Lock(); err != nil {
-		return fmt.Errorf("lock %s: %w", s.path, err)
-	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.seen = nil
-	if err := s.refresh(); err != nil {
-		return err
-	}
-	list, err := f(s.people)
-	if err != nil {
-		return err
-	}
-	s.seen = nil
-	data, err := json.MarshalIndent(document{People: list}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := durable.Replace(s.path, append(data, '\n')); err != nil {
-		return fmt.Errorf("write %s: %w", s.path, err)
-	}
-	return nil
 }

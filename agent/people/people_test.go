@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ekassa/agent/durable"
 )
 
 func TestAPINIsToldOnceAndNeverStored(t *testing.T) {
@@ -126,15 +128,16 @@ func TestADamagedFileLetsNobodyIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile(s.path)
+	path := filepath.Join(dir, fileName)
+	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n, text := range []string{"", "{", `{"people":[{"name":"Aysel","role":"manager"}]}`, string(whole) + " ", strings.Replace(string(whole), `"manager"`, `"owner"`, 1), strings.Replace(string(whole), `"role"`, `"rôle"`, 1)} {
-		if err := os.WriteFile(s.path, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s.seen = nil // the clock of the file system may be coarse
+		s.file = durable.NewFile(path, parse) // the clock of the file system may be coarse
 		err := s.Verify("Aysel", pin)
 		if _, _, ok := s.Role("Aysel"); n != 3 && (ok || err == nil) || n == 3 && err != nil {
 			t.Errorf("%q: %v", text, err)

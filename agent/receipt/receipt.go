@@ -29,6 +29,10 @@ const (
 // IsCash says whether the kind moves drawer cash and is no receipt of a guest.
 func (k Kind) IsCash() bool { return k == Deposit || k == Withdrawal }
 
+// CashPrefix stands before the ids of cash in and out in the journal; no receipt's
+// id may hold a slash.
+const CashPrefix = "cash/"
+
 // Unit of an item's quantity.
 type Unit string
 

@@ -48,3 +48,18 @@ type Conclusion struct {
 	Document *receipt.Document // where State is fiscal
 	InDoubt  string            // a shift that has one document more of which only a person can tell whether it is ours
 }
+
+// Doubt is a receipt of which a person is asked whether its register made it,
+// since neither the register nor its counts have told.
+type Doubt struct {
+	Seq           int64
+	ID            string // as the till calls it
+	Serial, Shift string // where its document would be
+}
+
+// Unexplained are documents of a register that are either those of receipts in
+// doubt or were rung up by hand.
+type Unexplained struct {
+	Documents int
+	Doubts    []Doubt // at least as many
+}

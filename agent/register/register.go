@@ -285,6 +285,8 @@ var (
 	ErrNoRegister = errors.New("no active register is bound to the terminal")
 	// ErrUnknownRegister: the terminal has no register of this id.
 	ErrUnknownRegister = errors.New("the terminal has no such register")
+	// ErrNotAnswer: what came back is none of the register's answers.
+	ErrNotAnswer = errors.New("no answer of this protocol")
 )
 
 // Fault is a register's refusal to answer a question, or the failure to ask it.

@@ -93,6 +93,7 @@ const (
 	WhyCannotTell    = "outcome_unknown"     // the register cannot tell: a person decides
 	WhySupplier      = "supplier_needed"     // Detail: the register's code and words
 	WhyRangByHand    = "rung_up_by_hand"     // documents appeared that are not ours
+	WhyAnswer        = "waits_for_answer"    // to a question about other receipts; Detail: their ids
 	WhyAskFirst      = "ask_first"           // the settings want a person's word for what waited
 	WhyTooOld        = "too_old"             // waited longer than offline.replay_within
 	WhyNotFiscal     = "not_fiscal"          // kept here by the till's or the settings' word

@@ -61,12 +61,13 @@ type Door struct {
 	session string     // "": nobody had the code
 	until   time.Time
 	plan    Plan
-	done    *doneBody // what is shown once, until the installer has noted it
+	trials  map[string]Trial // real ones, by till and the browser's id
+	done    *doneBody        // what is shown once, until the installer has noted it
 }
 
 // NewDoor gives it, and the code that opens it.
 func NewDoor(c DoorConfig) (d *Door, code string, err error) {
-	d = &Door{DoorConfig: c, codes: CodesIn(c.Dir), mux: http.NewServeMux()}
+	d = &Door{DoorConfig: c, codes: CodesIn(c.Dir), mux: http.NewServeMux(), trials: map[string]Trial{}}
 	for pattern, serve := range map[string]step{
 		"GET /setup/state":   d.state,
 		"POST /setup/search": d.search,
@@ -256,6 +257,7 @@ type addedBody struct {
 	Serial string `json:"serial"`
 	Name   string `json:"name"`
 	Till   string `json:"till"`
+	Spare  bool   `json:"spare"` // of a till that another register works for
 }
 
 // doneBody is what is shown once.
@@ -279,7 +281,7 @@ func (d *Door) state(*http.Request, string) (any, error) {
 	defer d.mu.Unlock()
 	b := stateBody{Makers: Makers, Taxes: Taxes, Registers: []addedBody{}, Done: d.done}
 	for n, r := range d.plan.Registers {
-		b.Registers = append(b.Registers, addedBody{r.Driver, r.Serial, r.Name, d.plan.Terminals[n].Name})
+		b.Registers = append(b.Registers, addedBody{r.Driver, r.Serial, r.Name, d.plan.Terminals[n].Name, r.Mode != wire.ModeActive})
 	}
 	return b, nil
 }
@@ -412,11 +414,38 @@ func (d *Door) handOut(plan Plan, manager string) (*doneBody, error) {
 	return done, nil
 }
 
-// test sells a receipt as one of the tills.
+// train shows a receipt's life where nothing of it is real.
+func (d *Door) train(ctx context.Context, till, lang string) (any, error) {
+	plan := d.copy()
+	one, ok := plan.Of(till)
+	if !ok || d.Tools.Train == nil {
+		return nil, &trouble{http.StatusUnprocessableEntity, "again"}
+	}
+	one.Language = lang
+	made, err := d.Tools.Train(ctx, one)
+	answer := map[string]any{"training": true, "made": made}
+	for n := range made {
+		if made[n].URL != "" && err == nil {
+			var picture []byte
+			picture, err = qr.SVG(made[n].URL)
+			made[n].QR = string(picture)
+		}
+	}
+	if err != nil {
+		d.Log.Warn("the training did not come to its end; the shop's receipts have no part in it", "error", err)
+		answer["trouble"] = Words(lang, err)
+	}
+	return answer, nil
+}
+
+// test sells a receipt as one of the tills: a real one, or in training. A real one
+// is the same for the same id, and what was begun is finished: a browser that goes
+// away must neither make two of it nor leave a sale without its refund.
 func (d *Door) test(r *http.Request, lang string) (any, error) {
 	var b struct {
 		Till string `json:"till"`
 		Real bool   `json:"real"`
+		ID   string `json:"id"` // the browser's, of a real one; "": it is not asked for again
 	}
 	if err := read(r, &b); err != nil {
 		return nil, err
@@ -430,11 +459,21 @@ func (d *Door) test(r *http.Request, lang string) (any, error) {
 			}
 		}
 	}
+	trial, known := d.trials[b.Till+" "+b.ID]
+	if !known {
+		trial = NewTrial(lang)
+	}
+	if token != "" && b.Real && b.ID != "" {
+		d.trials[b.Till+" "+b.ID] = trial
+	}
 	d.mu.Unlock()
 	if token == "" {
 		return nil, &trouble{http.StatusUnprocessableEntity, "again"}
 	}
-	made, err := Test(r.Context(), d.Base, token, lang, b.Real)
+	if !b.Real {
+		return d.train(r.Context(), b.Till, lang)
+	}
+	made, err := Test(context.WithoutCancel(r.Context()), d.Base, token, lang, trial)
 	answer := map[string]any{"made": made}
 	if err != nil {
 		answer["trouble"] = Words(lang, err)
@@ -453,5 +492,6 @@ func (d *Door) end(*http.Request, string) (any, error) {
 		d.Restart()
 	}
 	d.done, d.session, d.plan = nil, "", Plan{}
+	clear(d.trials)
 	return map[string]string{"status": "ok"}, nil
 }

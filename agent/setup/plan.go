@@ -53,6 +53,10 @@ type Tools struct {
 	Try func(context.Context, wire.Register) (Tried, error)
 	// Enroll has the cloud let this agent in for a one-time code.
 	Enroll func(ctx context.Context, cloud, code string) (config.Cloud, error)
+	// Train shows a receipt's life on a register in software, of the maker of the
+	// plan's first register; nil: this program cannot. Nothing of it reaches the
+	// shop's journal or registers.
+	Train func(context.Context, Plan) ([]Made, error)
 }
 
 // Errors of Plan.Add.
@@ -67,7 +71,7 @@ type Plan struct {
 	Language  string
 	Tax       string // one of Taxes; "": the first
 	Registers []wire.Register
-	Terminals []wire.Terminal
+	Terminals []wire.Terminal // one for each register, also where that serves another's
 }
 
 // Add tries a register, and takes it with a till of its own: its serial is pinned.
@@ -114,7 +118,8 @@ func (p *Plan) Add(ctx context.Context, tools Tools, at Place, merchantID, usern
 }
 
 // Name gives the register and the till that were added in this place, from 0 on,
-// the names that people use; "" leaves one as it is.
+// the names that people use; "" leaves one as it is. With the name of a till before
+// it, the register is that till's reserve (offline), and has none of its own.
 func (p *Plan) Name(n int, register, till string) {
 	if register = strings.TrimSpace(register); register != "" {
 		p.Registers[n].Name = register
@@ -122,13 +127,47 @@ func (p *Plan) Name(n int, register, till string) {
 	if till = strings.TrimSpace(till); till != "" {
 		p.Terminals[n].Name = till
 	}
+	p.Registers[n].Terminal, p.Registers[n].Mode = p.Terminals[n].ID, wire.ModeActive
+	for _, r := range p.Registers[:n] {
+		if t, ok := p.till(r.Terminal); ok && r.Mode == wire.ModeActive && strings.EqualFold(t.Name, p.Terminals[n].Name) {
+			p.Registers[n].Terminal, p.Registers[n].Mode = r.Terminal, wire.ModeOffline
+		}
+	}
+}
+
+func (p *Plan) till(id string) (wire.Terminal, bool) {
+	n := slices.IndexFunc(p.Terminals, func(t wire.Terminal) bool { return t.ID == id })
+	if n < 0 {
+		return wire.Terminal{}, false
+	}
+	return p.Terminals[n], true
+}
+
+// Tills are those that have a register of their own.
+func (p *Plan) Tills() (tills []wire.Terminal) {
+	for _, r := range p.Registers {
+		if t, ok := p.till(r.Terminal); ok && r.Mode == wire.ModeActive {
+			tills = append(tills, t)
+		}
+	}
+	return tills
+}
+
+// Of gives the plan with the register that works for a till alone, and that till.
+func (p *Plan) Of(till string) (one Plan, ok bool) {
+	t, ok := p.till(till)
+	n := slices.IndexFunc(p.Registers, func(r wire.Register) bool { return r.Terminal == till && r.Mode == wire.ModeActive })
+	if n < 0 || !ok {
+		return Plan{}, false
+	}
+	return Plan{Language: p.Language, Tax: p.Tax, Registers: []wire.Register{p.Registers[n]}, Terminals: []wire.Terminal{t}}, true
 }
 
 // Settings are what the answers make; the rest are the defaults. Error: a
 // *wire.SettingsError.
 func (p *Plan) Settings() (wire.Settings, error) {
 	s := wire.DefaultSettings()
-	s.Registers, s.Terminals = p.Registers, p.Terminals
+	s.Registers, s.Terminals = p.Registers, p.Tills()
 	if p.Language != "" {
 		s.Language = p.Language
 	}
@@ -150,7 +189,7 @@ func (p *Plan) HandOut(dir, manager string) (tills []Till, pin string, err error
 		}
 	}
 	tokens := token.Open(dir)
-	for _, t := range p.Terminals {
+	for _, t := range p.Tills() {
 		secret, err := tokens.Add(t.ID)
 		if err != nil {
 			return nil, "", fmt.Errorf("make a token for %s: %w", t.ID, err)

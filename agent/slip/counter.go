@@ -14,7 +14,7 @@ import (
 
 // Config is what a counter works with; all of it is required.
 type Config struct {
-	Printer string // IP:port
+	Printer string // IP:port; no other counter has the same
 	Paper   int    // its width in mm: 58 or 80
 	Links   Links
 	// Base is the address of the guests' page as a phone reaches it, such as
@@ -42,11 +42,14 @@ var DefaultPace = Pace{Waiting: 3 * time.Second, Checking: 15 * time.Second, Gue
 // most receipts that are watched at a time: more guests than a shop has.
 const most = 256
 
-// Counter hands out slips.
+// Counter hands out slips at one printer. Where there are several printers, each
+// has a counter, so that one that is dead keeps only its own guests waiting.
 type Counter struct {
 	c       Config
 	offered chan offer
+
 	printer sync.Mutex // one slip at a time
+	device  device     // under printer
 
 	mu    sync.Mutex
 	state State
@@ -71,8 +74,11 @@ func NewCounter(c Config) *Counter {
 	if c.Pace == (Pace{}) {
 		c.Pace = DefaultPace
 	}
-	return &Counter{c: c, offered: make(chan offer, most)}
+	return &Counter{c: c, offered: make(chan offer, most), device: device{addr: c.Printer}}
 }
+
+// Printer is where it prints, IP:port.
+func (c *Counter) Printer() string { return c.c.Printer }
 
 // Offer tells of a receipt that is new. It never waits.
 func (c *Counter) Offer(s receipt.Stored) {
@@ -194,7 +200,11 @@ func (c *Counter) print(ctx context.Context, s receipt.Stored, byHand bool) erro
 		c.c.Log.Error("slip cannot be drawn", "terminal", s.Terminal, "receipt", s.ID, "error", err)
 		return err
 	}
-	err = send(ctx, c.c.Printer, encode(img))
+	err = c.device.send(ctx, encode(img))
+	var p *PrinterError
+	if errors.As(err, &p) && !p.Sent && ctx.Err() != nil {
+		return err // nobody waits any more: that is not the printer's fault
+	}
 	c.outcome(err)
 	if err == nil {
 		c.c.Log.Info("slip printed", "terminal", s.Terminal, "receipt", s.ID, "by_hand", byHand)

@@ -22,8 +22,8 @@ const keyFile = "slip.key"
 // Links makes the token of a receipt's page, and reads it back. A token is one
 // block of AES-128 under a secret of this agent: the receipt's key (see
 // receipt.Stored) and eight zero bytes. Who has one token learns nothing of
-// another, not even how many there are, and one that is made up is a receipt
-// with a chance of 2^-64 for each try; tries are slowed down.
+// another, not even how many there are, and one that is made up passes for a token
+// with a chance of 2^-64, and then has to hit a receipt.
 type Links struct{ block cipher.Block }
 
 // OpenLinks reads the secret from the data folder, or makes it where there is none.

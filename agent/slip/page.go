@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -46,8 +47,20 @@ var pagePolicy = func() string {
 		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }()
 
-// refresh is how often the page looks again, in seconds, while something may come.
-const refresh = 5
+// In seconds: how often the page looks again while something may come, and when it
+// does so where it could not be shown.
+const (
+	refresh = 5
+	again   = 10
+)
+
+// missing is a page without a receipt.
+type missing struct{ state, said string }
+
+var (
+	nowhere = missing{"gone", "guest.nowhere"}
+	later   = missing{"wait", "guest.later"}
+)
 
 // seen is what the template shows.
 type seen struct {
@@ -57,7 +70,7 @@ type seen struct {
 	Refresh   int // 0: never
 	Say       func(string) string
 
-	Receipt *receipt.Stored // nil: the link leads nowhere
+	Receipt *receipt.Stored // nil: the link leads nowhere, or nothing can be said of it now
 	Slip    Slip
 	Time    string
 	State   string // good, wait or gone
@@ -74,22 +87,34 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer") // the link is the guest's secret
 	h.Set("X-Robots-Tag", "noindex, nofollow")
 	h.Set("Cache-Control", "no-store")
-	if !p.calls.take(r.RemoteAddr, time.Now()) {
-		h.Set("Retry-After", "10")
-		http.Error(w, "429", http.StatusTooManyRequests)
+	key, known := p.key(r)
+	if !p.calls.take(caller(r, key, known), time.Now()) {
+		p.again(w, r, http.StatusTooManyRequests)
 		return
 	}
-	s, err := p.find(r)
+	s, err := p.find(key, known)
 	status := http.StatusOK
 	switch {
 	case errors.Is(err, receipt.ErrNotFound):
 		status = http.StatusNotFound
 	case err != nil:
 		p.Log.Error("a guest's page cannot be shown", "error", err)
-		http.Error(w, "503", http.StatusServiceUnavailable)
+		p.again(w, r, http.StatusServiceUnavailable)
 		return
 	}
-	data, err := p.render(r, s)
+	p.write(w, r, status, s, nowhere)
+}
+
+// again says that nothing can be said now, and has the phone ask again: the guest
+// is not the one to see to it.
+func (p *Page) again(w http.ResponseWriter, r *http.Request, status int) {
+	w.Header().Set("Retry-After", strconv.Itoa(again))
+	w.Header().Set("Refresh", strconv.Itoa(again))
+	p.write(w, r, status, nil, later)
+}
+
+func (p *Page) write(w http.ResponseWriter, r *http.Request, status int, s *receipt.Stored, otherwise missing) {
+	data, err := p.render(r, s, otherwise)
 	if err != nil {
 		p.Log.Error("a guest's page cannot be shown", "error", err)
 		http.Error(w, "500", http.StatusInternalServerError)
@@ -99,15 +124,19 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(data)
 }
 
-// find gives the receipt of the link; nil and receipt.ErrNotFound where it leads
-// nowhere.
-func (p *Page) find(r *http.Request) (*receipt.Stored, error) {
+// key reads the link; known is false for what is none of ours.
+func (p *Page) key(r *http.Request) (key int64, known bool) {
 	token, ok := strings.CutPrefix(r.URL.Path, "/r/")
 	if !ok || r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return nil, receipt.ErrNotFound
+		return 0, false
 	}
-	key, ok := p.Links.Key(token)
-	if !ok {
+	return p.Links.Key(token)
+}
+
+// find gives the receipt of the link; nil and receipt.ErrNotFound where it leads
+// nowhere.
+func (p *Page) find(key int64, known bool) (*receipt.Stored, error) {
+	if !known {
 		return nil, receipt.ErrNotFound
 	}
 	s, err := p.ByKey(key)
@@ -120,12 +149,13 @@ func (p *Page) find(r *http.Request) (*receipt.Stored, error) {
 	return &s, nil
 }
 
-func (p *Page) render(r *http.Request, s *receipt.Stored) ([]byte, error) {
+// render makes the page of a receipt, or the other one where there is none.
+func (p *Page) render(r *http.Request, s *receipt.Stored, otherwise missing) ([]byte, error) {
 	about := receipt.Stored{}
 	if s != nil {
 		about = *s
 	}
-	v := seen{Languages: texts.Languages, Style: template.CSS(pageCSS), Receipt: s, Slip: p.About(about)}
+	v := seen{Languages: texts.Languages, Style: template.CSS(pageCSS), Receipt: s, Slip: p.About(about), State: otherwise.state, Said: otherwise.said}
 	v.Lang = texts.Match(r.Header.Get("Accept-Language"), v.Slip.Lang)
 	if asked := r.URL.Query().Get("lang"); slices.Contains(texts.Languages, asked) {
 		v.Lang = asked
@@ -162,15 +192,28 @@ func (p *Page) render(r *http.Request, s *receipt.Stored) ([]byte, error) {
 // Number is what the guest knows the receipt by.
 func (v seen) Number() string { return v.Slip.number() }
 
-// A phone may ask this often, and in a burst this much: more than a page that
-// refreshes itself, and nothing like trying out links.
+// A link may be asked for this often, and in a burst this much: more than a page
+// that refreshes itself, on the phones of a whole table.
 const (
 	callsPerSecond = 1
 	callBurst      = 20
 	callersMost    = 4096
 )
 
-// calls keeps a bucket for each address that asked lately.
+// caller is whose bucket a call comes out of: the link's own, so that guests behind
+// one proxy do not slow each other down; of what is no link of ours, the address's.
+func caller(r *http.Request, key int64, known bool) string {
+	if known {
+		return "link " + strconv.FormatInt(key, 10)
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// calls keeps a bucket for each caller that asked lately.
 type calls struct {
 	mu  sync.Mutex
 	all map[string]call
@@ -181,17 +224,13 @@ type call struct {
 	at   time.Time
 }
 
-func (c *calls) take(remote string, now time.Time) bool {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		host = remote
-	}
+func (c *calls) take(caller string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.all == nil {
 		c.all = map[string]call{}
 	}
-	b, known := c.all[host]
+	b, known := c.all[caller]
 	if !known && len(c.all) >= callersMost {
 		for other, x := range c.all { // who has not asked for long begins anew anyway
 			if now.Sub(x.at).Seconds()*callsPerSecond > x.used {
@@ -208,6 +247,6 @@ func (c *calls) take(remote string, now time.Time) bool {
 	if ok {
 		b.used++
 	}
-	c.all[host] = b
+	c.all[caller] = b
 	return ok
 }

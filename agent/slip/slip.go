@@ -5,7 +5,8 @@
 // The [Counter] prints slips at a receipt printer in the shop's network (ESC/POS
 // over TCP), as a picture: no code page of any printer has all of ə, ğ and ш,
 // and a picture has every letter on each. A printer that is dead, slow or out of
-// paper keeps no till waiting and no receipt from its register.
+// paper keeps no till waiting, no receipt from its register, and no other printer
+// from printing.
 //
 // A slip is printed at most once for each receipt, unless a person asks for
 // another. It is tried again only where nothing of it was sent.

@@ -3,7 +3,9 @@ package slip
 import (
 	"errors"
 	"fmt"
+	"html"
 	"image/png"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -267,9 +269,10 @@ func TestASlipIsPrintedOnceForWhoStandsWithoutPaper(t *testing.T) {
 }
 
 func TestAPrinterThatIsNotReadyIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	p := newPrinter(t, "127.0.0.1:0")
-	c := newCounter(t, p.Addr())
 	for problem, state := range map[Problem]printer.State{NoPaper: {NoPaper: true}, CoverOpen: {CoverOpen: true}} {
+		c := newCounter(t, p.Addr())
 		p.Set(state)
 		had := len(p.Papers())
 		c.offer(sale("during " + string(problem)))
@@ -282,12 +285,49 @@ func TestAPrinterThatIsNotReadyIsTriedAgain(t *testing.T) {
 		}
 		p.Set(printer.State{Mute: true}) // and from now on it answers no question
 		eventually(t, "a slip after "+string(problem), func() bool { return len(p.Papers()) == had+1 && c.State().Problem == "" })
-	}
-	if n := c.State(); n.Printed != 2 || n.Failed != 0 {
-		t.Errorf("%+v", n)
+		if n := c.State(); n.Printed != 1 || n.Failed != 0 {
+			t.Errorf("%+v", n)
+		}
 	}
 	if err := Probe(t.Context(), p.Addr()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A printer that answers late is heard. One that never does is not waited for before
+// each slip, and yet heard once it speaks.
+func TestASlowAnswerCounts(t *testing.T) {
+	t.Parallel()
+	p := newPrinter(t, "127.0.0.1:0")
+	c := newCounter(t, p.Addr())
+	c.set(sale("a"))
+	print := func(want Problem, sent bool) {
+		t.Helper()
+		var no *PrinterError
+		switch _, err := c.Print(t.Context(), "till-1", "a"); {
+		case want == "" && err != nil:
+			t.Error(err)
+		case want != "" && (!errors.As(err, &no) || no.Problem != want || no.Sent != sent):
+			t.Errorf("%v, want %s, sent: %t", err, want, sent)
+		}
+	}
+	p.Set(printer.State{NoPaper: true, Late: time.Second})
+	print(NoPaper, false)
+	p.Set(printer.State{Mute: true})
+	print("", true)
+	began := time.Now()
+	print("", true)
+	print("", true)
+	if took := time.Since(began); took >= 2*statusTime {
+		t.Errorf("it never answers, and was waited for: %s", took)
+	}
+	p.Set(printer.State{CoverOpen: true}) // it has learned to speak, while the slip is on its way
+	print(CoverOpen, true)
+	print(CoverOpen, false)
+	p.Set(printer.State{})
+	print("", true)
+	if n := c.State(); n.Printed != 4 || n.Failed != 1 || n.Problem != "" {
+		t.Errorf("%+v", n)
 	}
 }
 
@@ -355,6 +395,7 @@ func TestThePageShowsOneReceiptAndNothingElse(t *testing.T) {
 			r.Header.Set(k, v)
 		}
 		r.RemoteAddr = fmt.Sprintf("192.168.1.%d:5000", time.Now().UnixNano()%250) // many phones
+		p.calls = calls{}                                                          // which have all day
 		w := httptest.NewRecorder()
 		p.ServeHTTP(w, r)
 		return w
@@ -407,27 +448,115 @@ func TestThePageShowsOneReceiptAndNothingElse(t *testing.T) {
 	}
 }
 
+// A page that cannot be shown says so in the guest's language, and has the phone ask
+// again by itself: once it can be, the receipt is there.
+func TestAPageThatCannotBeShownIsAskedForAgain(t *testing.T) {
+	links, err := OpenLinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	journal := receipt.ErrStorage
+	p := &Page{Links: links, About: about, Log: slog.New(slog.DiscardHandler), ByKey: func(int64) (receipt.Stored, error) { return sale("a"), journal }}
+	server := httptest.NewServer(p)
+	defer server.Close()
+	path := "/r/" + links.Token(1)
+	get := func(accept, query string) (status int, refresh, body string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept-Language", accept)
+		w, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Body.Close()
+		data, err := io.ReadAll(w.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.StatusCode, w.Header.Get("Refresh"), html.UnescapeString(string(data))
+	}
+	inAll := func(want int) {
+		t.Helper()
+		for _, lang := range texts.Languages {
+			for _, asked := range [][2]string{{lang, ""}, {"ja", "?lang=" + lang}} {
+				status, refresh, body := get(asked[0], asked[1])
+				if status != want || refresh != "10" || !strings.Contains(body, texts.Say(lang, "guest.later", nil)) || !strings.Contains(body, `<html lang="`+lang+`"`) {
+					t.Errorf("%v: %d, Refresh %q\n%s", asked, status, refresh, body)
+				}
+				if strings.Contains(body, "24.50") || strings.Contains(body, texts.Say(lang, "guest.nowhere", nil)) {
+					t.Errorf("%v: %d says more than that:\n%s", asked, status, body)
+				}
+			}
+		}
+	}
+	inAll(http.StatusServiceUnavailable)
+	journal = nil
+	if status, refresh, body := get("az", ""); status != http.StatusOK || refresh != "" || !strings.Contains(body, "24.50") {
+		t.Errorf("once it can be shown: %d, Refresh %q\n%s", status, refresh, body)
+	}
+	p.calls.mu.Lock()
+	p.calls.all["link 1"] = call{used: 1e6, at: time.Now()} // a whole table has pulled at it
+	p.calls.mu.Unlock()
+	inAll(http.StatusTooManyRequests)
+}
+
+// Behind a proxy all guests come from one address: each link has a bucket of its
+// own, and only what is no link shares one.
+func TestGuestsBehindOneProxyDoNotSlowEachOtherDown(t *testing.T) {
+	links, err := OpenLinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Page{Links: links, About: about, Log: slog.New(slog.DiscardHandler), ByKey: func(int64) (receipt.Stored, error) { return sale("a"), nil }}
+	get := func(path string) int {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.RemoteAddr = "192.168.1.7:5000"
+		p.ServeHTTP(w, r)
+		return w.Code
+	}
+	slowed := func(path string) (n int) {
+		for range 2 * callBurst {
+			if get(path) == http.StatusTooManyRequests {
+				n++
+			}
+		}
+		return n
+	}
+	if slowed("/r/"+strings.Repeat("A", 22)) == 0 || slowed("/r/"+links.Token(1)) == 0 {
+		t.Error("whoever asks without end is not slowed down")
+	}
+	for key := int64(2); key < 2+2*callBurst; key++ {
+		if got := get("/r/" + links.Token(key)); got != http.StatusOK {
+			t.Fatalf("link %d after others were slowed down: %d", key, got)
+		}
+	}
+}
+
 func TestWhoTriesLinksIsSlowedDown(t *testing.T) {
 	var c calls
 	now := time.Now()
 	for n := range callBurst + 5 {
-		if ok := c.take("192.168.1.7:5000", now); ok != (n < callBurst) {
+		if ok := c.take("192.168.1.7", now); ok != (n < callBurst) {
 			t.Errorf("call %d: %t", n, ok)
 		}
 	}
-	if !c.take("192.168.1.8:5000", now) {
+	if !c.take("192.168.1.8", now) {
 		t.Error("another phone must wait too")
 	}
-	if !c.take("192.168.1.7:6000", now.Add(2*time.Second)) {
+	if !c.take("192.168.1.7", now.Add(2*time.Second)) {
 		t.Error("it must wait for ever")
 	}
 	for n := range callersMost + 50 {
-		c.take(fmt.Sprintf("10.%d.%d.%d:1", n>>16, n>>8&255, n&255), now)
+		c.take(fmt.Sprintf("10.%d.%d.%d", n>>16, n>>8&255, n&255), now)
 	}
 	if len(c.all) > callersMost {
 		t.Errorf("%d addresses are kept", len(c.all))
 	}
-	if !c.take("192.168.1.9:1", now.Add(time.Minute)) {
+	if !c.take("192.168.1.9", now.Add(time.Minute)) {
 		t.Error("who flooded long ago still keeps others out")
 	}
 }

@@ -59,6 +59,9 @@ func TestEveryCodeOfTheProgramHasASentence(t *testing.T) {
 		{"proofs", "../register", "Proof", "", []string{"proof.*"}, 6},
 		{"links", "../register", "Link", "", []string{"link.*"}, 7},
 		{"a slip printer's problems", "../slip", "Problem", "", []string{"printer.*"}, 5},
+		{"what the doctor finds well", "..", "health", "", []string{"doctor.*"}, 20},
+		{"what the doctor finds amiss", "..", "ailment", "", []string{"doctor.*", "doctor.*.do"}, 40},
+		{"what the doctor says of agent.yaml", "../config", "Hint", "", []string{"doctor.configuration.*", "doctor.configuration.*.do"}, 8},
 		{"problems", "../till", "problemCode", "", []string{"problem.*", "problem.*.detail"}, 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -67,7 +70,14 @@ func TestEveryCodeOfTheProgramHasASentence(t *testing.T) {
 				t.Errorf("found only %d constants in %s: %v", len(values), c.dir, values)
 			}
 			for _, v := range values {
-				for _, key := range c.keys {
+				if strings.HasSuffix(v, ".") { // the start of others, which stand elsewhere
+					continue
+				}
+				keys := slices.Clone(c.keys)
+				if what, _, found := strings.Cut(v, "."); found { // what was looked at has a name
+					keys = append(keys, "doctor."+what)
+				}
+				for _, key := range keys {
 					key = strings.Replace(key, "*", v, 1)
 					if _, ok := sentences["en"][key]; !ok {
 						t.Errorf("no sentence %s", key)

@@ -9,10 +9,6 @@ import (
 	"ekassa/agent/texts"
 )
 
-// cashPrefix stands before the ids of cash in and out in the journal; no
-// receipt's id may hold a slash.
-const cashPrefix = "cash/"
-
 // receiptBody is a receipt as tills see it (contract.md 3).
 type receiptBody struct {
 	ID         string        `json:"id"`
@@ -56,7 +52,7 @@ const whyNotPrinted = "not_printed"
 
 func (r *request) receipt(s receipt.Stored) receiptBody {
 	b := receiptBody{
-		ID: strings.TrimPrefix(s.ID, cashPrefix), Terminal: s.Terminal, Register: s.Register, Kind: s.Kind,
+		ID: strings.TrimPrefix(s.ID, receipt.CashPrefix), Terminal: s.Terminal, Register: s.Register, Kind: s.Kind,
 		Total: s.Total(), Change: s.Receipt.Change(), State: s.State, Ahead: s.Ahead, Attempts: s.Attempts,
 		ReceivedAt: s.ReceivedAt.In(r.zone), Time: s.Time.In(r.zone), Number: s.Number, Cashier: s.Cashier, Note: s.Note,
 		Sentence: texts.State(r.lang, s.State), Reason: r.reason(s.Reason),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"ekassa/agent/texts"
@@ -20,7 +21,7 @@ const batch = 100
 type helloBody struct {
 	Terminal string `json:"terminal"`
 	Last     int64  `json:"last"`  // the newest record
-	Reset    bool   `json:"reset"` // the till's Last-Event-ID is not this journal's: read the receipts anew
+	Reset    bool   `json:"reset"` // the till's Last-Event-ID is another journal's: read the receipts anew
 }
 
 // events streams every change of the terminal's receipts. What is sent comes
@@ -32,11 +33,11 @@ func (a *api) events(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	after, err := lastEventID(r, last)
+	epoch, after, err := lastEventID(r, a.Journal.Epoch(), last)
 	if err != nil {
 		return err
 	}
-	hello := helloBody{Terminal: r.terminal, Last: last, Reset: after > last}
+	hello := helloBody{Terminal: r.terminal, Last: last, Reset: epoch != a.Journal.Epoch() || after > last}
 	if hello.Reset {
 		after = last
 	}
@@ -50,7 +51,7 @@ func (a *api) events(w http.ResponseWriter, r *request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	s := stream{w: w, control: http.NewResponseController(w)}
+	s := stream{w: w, control: http.NewResponseController(w), epoch: a.Journal.Epoch()}
 	err = s.event(after, "hello", hello)
 	if err == nil {
 		err = a.follow(r, &s, after, changed)
@@ -94,34 +95,44 @@ func (a *api) follow(r *request, s *stream, after int64, changed <-chan struct{}
 	}
 }
 
-// lastEventID is the record after which the till wants to go on; the newest one
-// where it does not say.
-func lastEventID(r *request, last int64) (int64, error) {
-	s := r.Header.Get("Last-Event-ID")
-	if s == "" {
-		return last, nil
+// lastEventID is the record after which the till wants to go on, and the journal's
+// epoch that it is of; the newest one where the till does not say. 0 is all. A number
+// alone is of an agent before ids had an epoch, and of no journal that is known.
+func lastEventID(r *request, epoch, last int64) (of, after int64, _ error) {
+	const header = "Last-Event-ID"
+	id := r.Header.Get(header)
+	switch id {
+	case "":
+		return epoch, last, nil
+	case "0":
+		return epoch, 0, nil
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 {
-		const header = "Last-Event-ID"
-		return 0, &problem{code: problemHeader, field: header, args: texts.Args{"field": header, "detail": "0, 1, 2, …"}}
+	was, record, whole := strings.Cut(id, "-")
+	if !whole {
+		was, record = "0", id
 	}
-	return n, nil
+	before, errBefore := strconv.ParseUint(was, 10, 63)
+	number, err := strconv.ParseUint(record, 10, 63)
+	if err != nil || errBefore != nil {
+		return 0, 0, &problem{code: problemHeader, field: header, args: texts.Args{"field": header, "detail": "0, 1764413999012-12, …"}}
+	}
+	return int64(before), int64(number), nil
 }
 
 // stream writes server-sent events.
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	epoch   int64 // the journal's: its records are counted anew in another
 }
 
-func (s *stream) event(id int64, name string, v any) error {
+func (s *stream) event(record int64, name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("write event: %w", err)
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "id: %d\nevent: %s\ndata: %s\n\n", id, name, data)
+	fmt.Fprintf(&b, "id: %d-%d\nevent: %s\ndata: %s\n\n", s.epoch, record, name, data)
 	return s.write(b.Bytes())
 }
 

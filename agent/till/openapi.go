@@ -25,7 +25,11 @@ func (a *api) pointer(w http.ResponseWriter, r *request) error {
 		a.Page.ServeHTTP(w, r.Request)
 		return nil
 	}
-	return reply(w, r, http.StatusOK, map[string]string{"name": "ekassa-agent", "api": "/v1", "openapi": "/openapi.yaml", "docs": "/docs"})
+	here := map[string]string{"name": "ekassa-agent", "api": "/v1", "openapi": "/openapi.yaml", "docs": "/docs"}
+	if a.Named != nil && a.Named() != "" {
+		here["host"] = a.Named()
+	}
+	return reply(w, r, http.StatusOK, here)
 }
 
 type okBody struct {

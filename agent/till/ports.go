@@ -10,7 +10,7 @@ import (
 )
 
 // Journal keeps the receipts. Cash in and out goes through it too, with ids
-// that start with "cash/" and so never are a receipt's.
+// that start with receipt.CashPrefix and so never are a receipt's.
 //
 // Any method may fail with receipt.ErrStorage; those of one receipt with
 // receipt.ErrNotFound.
@@ -38,6 +38,8 @@ type Journal interface {
 	// Changes gives what changed after a record, oldest first.
 	Changes(terminal string, after int64, limit int) ([]receipt.Change, error)
 	LastChange() (int64, error)
+	// Epoch is another one where the records are counted anew, or were restored.
+	Epoch() int64
 
 	// Tries gives what was tried with a receipt, oldest first.
 	Tries(terminal, id string) ([]register.Try, error)

@@ -36,7 +36,7 @@ func (a *api) postWithdrawal(w http.ResponseWriter, r *request) error {
 func (a *api) acceptCash(w http.ResponseWriter, r *request, kind receipt.Kind) error {
 	return a.accept(w, r, func(data []byte) (receipt.Receipt, receipt.Fingerprint, error) {
 		x, f, err := receipt.DecodeCash(data, kind, crash.Now())
-		x.ID, x.Cashier = cashPrefix+x.ID, r.by(x.Cashier)
+		x.ID, x.Cashier = receipt.CashPrefix+x.ID, r.by(x.Cashier)
 		return x, f, err
 	})
 }
@@ -96,7 +96,7 @@ func (a *api) moduleOn(r *request, id string) error {
 }
 
 func location(s receipt.Stored) string {
-	if id, cash := strings.CutPrefix(s.ID, cashPrefix); cash {
+	if id, cash := strings.CutPrefix(s.ID, receipt.CashPrefix); cash {
 		return "/v1/cash/" + id
 	}
 	return "/v1/receipts/" + s.ID
@@ -120,7 +120,7 @@ func receiptKey(r *request) (string, error) {
 
 func cashKey(r *request) (string, error) {
 	id, err := receiptKey(r)
-	return cashPrefix + id, err
+	return receipt.CashPrefix + id, err
 }
 
 func (a *api) getReceipt(w http.ResponseWriter, r *request) error { return a.get(w, r, receiptKey) }

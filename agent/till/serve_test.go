@@ -110,13 +110,13 @@ func TestEventsTellEveryChange(t *testing.T) {
 		s := newShop(t)
 		s.Post("/v1/receipts", sale("a-0")).Want(http.StatusAccepted)
 		r := s.listen(t)
-		if e := next(t, r); e.Name != "hello" || e.ID != "1" || e.Data != `{"terminal":"till-1","last":1,"reset":false}` {
+		if e := next(t, r); e.Name != "hello" || e.ID != "7-1" || e.Data != `{"terminal":"till-1","last":1,"reset":false}` {
 			t.Errorf("first event: %+v", e)
 		}
 		s.Post("/v1/receipts", sale("a-1")).Want(http.StatusAccepted)
 		s.as("ek_two").Post("/v1/receipts", sale("b-1")).Want(http.StatusAccepted)
 		s.journal.set("till-1", "a-1", makeFiscal)
-		for _, want := range []string{`2 "state":"waiting"`, `4 "state":"fiscal"`} {
+		for _, want := range []string{`7-2 "state":"waiting"`, `7-4 "state":"fiscal"`} {
 			id, state, _ := strings.Cut(want, " ")
 			e := next(t, r)
 			s.CheckReceipt(e)
@@ -140,25 +140,31 @@ func TestEventsGoOnWhereTheTillLeftOff(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		r := s.listen(t, "Last-Event-ID: 3")
-		if e := next(t, r); e.Name != "hello" || e.ID != "3" {
+		r := s.listen(t, "Last-Event-ID: 7-3")
+		if e := next(t, r); e.Name != "hello" || e.ID != "7-3" {
 			t.Errorf("first event: %+v", e)
 		}
 		for n := 4; n <= 250; n++ {
-			if e := next(t, r); e.ID != fmt.Sprint(n) {
+			if e := next(t, r); e.ID != fmt.Sprintf("7-%d", n) {
 				t.Fatalf("event %s, want %d", e.ID, n)
 			}
 		}
-		other := s.listen(t, "Last-Event-ID: 9999")
-		if e := next(t, other); e.ID != "250" || !strings.Contains(e.Data, `"reset":true`) {
-			t.Errorf("of another journal: %+v", e)
+		all := s.listen(t, "Last-Event-ID: 0")
+		if hello, first := next(t, all), next(t, all); hello.ID != "7-0" || !strings.Contains(hello.Data, `"reset":false`) || first.ID != "7-1" {
+			t.Errorf("from the beginning: %+v, %+v", hello, first)
+		}
+		for _, id := range []string{"6-3", "6-250", "8-3", "7-251", "3"} {
+			other := s.listen(t, "Last-Event-ID: "+id)
+			if e := next(t, other); e.ID != "7-250" || !strings.Contains(e.Data, `"reset":true`) {
+				t.Errorf("of another journal: %+v", e)
+			}
 		}
 	})
 }
 
 func TestEventsRefuseAnIDThatIsNone(t *testing.T) {
 	s := newShop(t)
-	for _, id := range []string{"x", "-1", "1.5", "99999999999999999999"} {
+	for _, id := range []string{"x", "-1", "1.5", "7-", "7--1", "-7-1", "+7-1", "7-3-1", "99999999999999999999", "7-99999999999999999999"} {
 		if a := s.Get("/v1/events", "Last-Event-ID: "+id).Want(http.StatusBadRequest); a.Field("errors.0.field") != "Last-Event-ID" {
 			t.Errorf("%s: %s", id, a.Body)
 		}

@@ -8,16 +8,20 @@ import (
 	"ekassa/agent/texts"
 )
 
-// Slips is the receipt printer at which guests get a slip while the register is
+// Slips is the receipt printers at which guests get a slip while the register is
 // away, and the page that the slip leads to.
 type Slips interface {
+	// At says whether the terminal has a printer. Without one it must not be asked for
+	// Print or Problem.
+	At(terminal string) bool
 	// Print prints one because a person asks for it, and gives the receipt. Errors:
 	// receipt.ErrNotFound, receipt.ErrMove, a *PrinterFault.
 	Print(ctx context.Context, terminal, id string) (receipt.Stored, error)
 	// Allowed are the states in which that is possible.
 	Allowed() []receipt.State
-	// Problem is the printer's at the last try, and since when; "" is none.
-	Problem() (problem string, since time.Time)
+	// Problem is that of the terminal's printer at the last try, and since when; "" is
+	// none.
+	Problem(terminal string) (problem string, since time.Time)
 	// Link is the address of the guest's page of a receipt; "" where a phone has no
 	// way to it.
 	Link(receipt.Stored) string
@@ -41,12 +45,12 @@ type slipBody struct {
 	Since   time.Time   `json:"since,omitzero"`
 }
 
-// slip is null where there is no printer.
+// slip is null where the terminal has no printer.
 func (a *api) slip(r *request) *slipBody {
-	if a.Slips == nil {
+	if a.Slips == nil || !a.Slips.At(r.terminal) {
 		return nil
 	}
-	problem, since := a.Slips.Problem()
+	problem, since := a.Slips.Problem(r.terminal)
 	if problem == "" {
 		return &slipBody{Ready: true}
 	}
@@ -61,7 +65,7 @@ func (a *api) printSlip(r *request, id string, data []byte) (s receipt.Stored, a
 	if _, err = person(r, data); err != nil {
 		return s, nil, err
 	}
-	if a.Slips == nil {
+	if a.Slips == nil || !a.Slips.At(r.terminal) {
 		return s, nil, &problem{code: problemNoPrinter}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), slipTime)

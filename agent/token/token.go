@@ -16,15 +16,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/gofrs/flock"
 
 	"ekassa/agent/durable"
 )
@@ -47,16 +42,17 @@ type Token struct {
 // Store is the file. Its methods may be called from several goroutines, and
 // from several processes.
 type Store struct {
-	path string
+	file *durable.File[content]
+}
 
-	mu     sync.Mutex
-	seen   os.FileInfo // of the file that tokens was read from
+// content is what the file holds.
+type content struct {
 	tokens []Token
-	hashes [][sha256.Size]byte
+	hashes [][sha256.Size]byte // of them
 }
 
 // Open gives the store in a data folder. The file need not be there yet.
-func Open(dir string) *Store { return &Store{path: filepath.Join(dir, fileName)} }
+func Open(dir string) *Store { return &Store{durable.NewFile(filepath.Join(dir, fileName), parse)} }
 
 // Add makes a token for the terminal. It is only ever shown here.
 func (s *Store) Add(terminal string) (string, error) {
@@ -67,10 +63,10 @@ func (s *Store) Add(terminal string) (string, error) {
 	_, _ = rand.Read(secret[:]) // never fails: crypto/rand ends the program instead
 	token := Prefix + base64.RawURLEncoding.EncodeToString(secret[:])
 	sum := sha256.Sum256([]byte(token))
-	err := s.change(func(tokens []Token) ([]Token, error) {
-		return append(tokens, Token{
+	err := s.file.Change(func(c content) (any, error) {
+		return document{append(slices.Clip(c.tokens), Token{
 			Terminal: terminal, CreatedAt: time.Now().UTC().Truncate(time.Second), Hash: hex.EncodeToString(sum[:]),
-		}), nil
+		})}, nil
 	})
 	if err != nil {
 		return "", fmt.Errorf("add token: %w", err)
@@ -82,12 +78,12 @@ func (s *Store) Add(terminal string) (string, error) {
 // ErrNone: there was none.
 func (s *Store) Revoke(terminal string) (int, error) {
 	var count int
-	err := s.change(func(tokens []Token) ([]Token, error) {
-		left := slices.DeleteFunc(slices.Clone(tokens), func(t Token) bool { return t.Terminal == terminal })
-		if count = len(tokens) - len(left); count == 0 {
+	err := s.file.Change(func(c content) (any, error) {
+		left := slices.DeleteFunc(slices.Clone(c.tokens), func(t Token) bool { return t.Terminal == terminal })
+		if count = len(c.tokens) - len(left); count == 0 {
 			return nil, ErrNone
 		}
-		return left, nil
+		return document{left}, nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("revoke tokens of %q: %w", terminal, err)
@@ -97,26 +93,24 @@ func (s *Store) Revoke(terminal string) (int, error) {
 
 // List gives all tokens, oldest first.
 func (s *Store) List() ([]Token, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.refresh(); err != nil {
+	c, err := s.file.Read()
+	if err != nil {
 		return nil, fmt.Errorf("list tokens: %w", err)
 	}
-	return slices.Clone(s.tokens), nil
+	return slices.Clone(c.tokens), nil
 }
 
 // Terminal says whose token this is. A file that cannot be read lets nobody in.
 func (s *Store) Terminal(token string) (terminal string, ok bool) {
 	sum := sha256.Sum256([]byte(token))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.refresh() != nil {
+	c, err := s.file.Read()
+	if err != nil {
 		return "", false
 	}
 	// All of them are compared, so that the time tells nothing.
-	for n, h := range s.hashes {
+	for n, h := range c.hashes {
 		if subtle.ConstantTimeCompare(sum[:], h[:]) == 1 {
-			terminal, ok = s.tokens[n].Terminal, true
+			terminal, ok = c.tokens[n].Terminal, true
 		}
 	}
 	return terminal, ok
@@ -128,85 +122,25 @@ func (s *Store) Check() error {
 	return err
 }
 
-// refresh reads the file again where it is another one than before. Writers
-// always put a new file in its place, so its identity tells as well as its
-// time and size do.
-func (s *Store) refresh() error {
-	info, err := os.Stat(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		s.seen, s.tokens, s.hashes = nil, nil, nil
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read tokens: %w", err)
-	}
-	if s.seen != nil && os.SameFile(s.seen, info) && s.seen.ModTime().Equal(info.ModTime()) && s.seen.Size() == info.Size() {
-		return nil
-	}
-	s.seen = nil // whatever goes wrong now, it is read again the next time
-	data, err := os.ReadFile(s.path)
-	if err != nil {
-		return fmt.Errorf("read tokens: %w", err)
-	}
-	tokens, hashes, err := parse(data)
-	if err != nil {
-		return fmt.Errorf("read %s: %w; restore it, or remove it and make new tokens", s.path, err)
-	}
-	s.seen, s.tokens, s.hashes = info, tokens, hashes
-	return nil
-}
-
 type document struct {
 	Tokens []Token `json:"tokens"`
 }
 
-func parse(data []byte) ([]Token, [][sha256.Size]byte, error) {
+func parse(data []byte) (c content, err error) {
+	const cure = "restore it, or remove it and make new tokens"
 	var d document
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&d); err != nil {
-		return nil, nil, err
+		return c, fmt.Errorf("%w; %s", err, cure)
 	}
 	hashes := make([][sha256.Size]byte, len(d.Tokens))
 	for n, t := range d.Tokens {
 		b, err := hex.DecodeString(t.Hash)
 		if err != nil || len(b) != sha256.Size || t.Terminal == "" {
-			return nil, nil, fmt.Errorf("token %d has no terminal or no SHA-256", n+1)
+			return c, fmt.Errorf("token %d has no terminal or no SHA-256; %s", n+1, cure)
 		}
 		hashes[n] = [sha256.Size]byte(b)
 	}
-	return d.Tokens, hashes, nil
-}
-
-// change reads, changes and writes the file, with every other writer kept out.
-func (s *Store) change(f func([]Token) ([]Token, error)) (err error) {
-	// A till's token may well be made before the agent first runs.
-	if err := os.Mkdir(filepath.Dir(s.path), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("make the data folder: %w", err)
-	}
-	lock := flock.New(s.path+".lock", flock.SetPermissions(0o600))
-	if err := lock.Lock(); err != nil {
-		return fmt.Errorf("lock %s: %w", s.path, err)
-	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.seen = nil
-	if err := s.refresh(); err != nil {
-		return err
-	}
-	tokens, err := f(s.tokens)
-	if err != nil {
-		return err
-	}
-	s.seen = nil
-	data, err := json.MarshalIndent(document{Tokens: tokens}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := durable.Replace(s.path, append(data, '\n')); err != nil {
-		return fmt.Errorf("write %s: %w", s.path, err)
-	}
-	return nil
+	return content{d.Tokens, hashes}, nil
 }

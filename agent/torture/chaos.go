@@ -155,11 +155,7 @@ func (c *chaos) happen(ctx context.Context, e Event) error {
 	case Swap:
 		return k.swap(e.For)
 	case CloseShift:
-		err := k.control(ctx, http.MethodPost, "/sim/shift/close", nil, nil)
-		if errors.Is(err, errControl) { // it was closed
-			err = nil
-		}
-		return err
+		return k.closeShift(ctx)
 	}
 	if err := k.control(ctx, http.MethodPost, "/sim/faults", []any{e.Fault}, nil); err != nil {
 		return err

@@ -26,6 +26,7 @@ type Journal struct {
 	Damage []string // what integrity_check, foreign_key_check and counting found
 
 	History map[string][]string // by id: what was learned of each attempt, for people
+	Awaited map[string]string   // by id: the receipts whose answers it was held for
 }
 
 // readJournal reads the file without changing it; no agent may be running.
@@ -50,6 +51,9 @@ func readJournal(path string) (j Journal, err error) {
 	}
 	j.Damage = append(j.Damage, gaps...)
 	if j.History, err = histories(db); err != nil {
+		return j, fmt.Errorf("read the journal: %w", err)
+	}
+	if j.Awaited, err = awaited(db); err != nil {
 		return j, fmt.Errorf("read the journal: %w", err)
 	}
 	rows, err := db.Query(`
@@ -92,6 +96,23 @@ func histories(db *sql.DB) (map[string][]string, error) {
 		}
 		id = strings.TrimPrefix(id, "cash/")
 		all[id] = append(all[id], text)
+	}
+	return all, rows.Err()
+}
+
+func awaited(db *sql.DB) (map[string]string, error) {
+	rows, err := db.Query(`SELECT r.id, b.detail FROM record b JOIN receipt r ON r.seq = b.receipt WHERE b.state = 'held' AND b.reason = 'waits_for_answer'`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := map[string]string{}
+	for rows.Next() {
+		var id, others string
+		if err := rows.Scan(&id, &others); err != nil {
+			return nil, err
+		}
+		all[strings.TrimPrefix(id, "cash/")] = others
 	}
 	return all, rows.Err()
 }

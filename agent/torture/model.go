@@ -3,7 +3,6 @@ package torture
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"ekassa/agent/register/simulator"
 )
@@ -75,21 +74,13 @@ func (m Model) tells(kind string) bool {
 }
 
 // miscounts says whether the register's counts may show sales by hand that nobody
-// made: the older AzSmart's of what is found out later; and Caspos's of a shift
-// that is closed, which go by whole seconds, where one shift's last document and
-// the next one's first were made within the same one, as no printer can. That asks
-// a person for nothing, and sends nothing.
-func (m Model) miscounts(ledger []simulator.Document) bool {
-	if m != Caspos {
-		return m == Classic
-	}
-	for n := 1; n < len(ledger); n++ {
-		if a, b := ledger[n-1], ledger[n]; a.Shift != b.Shift && a.At.Truncate(time.Second).Equal(b.At.Truncate(time.Second)) {
-			return true
-		}
-	}
-	return false
-}
+// made: the older AzSmart's of what is found out later. That asks a person for
+// nothing, and sends nothing.
+func (m Model) miscounts() bool { return m == Classic }
+
+// countsSeconds says whether the register gives the figures of a closed shift by
+// whole seconds only (Caspos 4, getPeriodicZReport).
+func (m Model) countsSeconds() bool { return m == Caspos }
 
 // leavesUnnamed says whether the register's answer has no fiscal id for that
 // kind (AzSmart's page, 5.3 and 6.2).

@@ -54,6 +54,9 @@ func (s *staff) work(ctx context.Context) {
 		now := map[string]time.Time{}
 		var ripe []Stored
 		for _, r := range held {
+			if another(r) {
+				continue
+			}
 			if now[r.ID] = since[r.ID]; now[r.ID].IsZero() {
 				now[r.ID] = time.Now()
 			}
@@ -79,6 +82,9 @@ func (s *staff) work(ctx context.Context) {
 		}
 	}
 }
+
+// another says whether another receipt is to be answered before this one.
+func another(r Stored) bool { return r.Reason.Code == "waits_for_answer" }
 
 // answer decides one. Paper shows the short id and no more, but where it has none.
 func (s *staff) answer(ctx context.Context, r Stored, ledger []simulator.Document) error {

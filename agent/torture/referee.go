@@ -82,13 +82,14 @@ func Judge(c Case) (v Verdict) {
 		v.say(Wrong, "", "%s", text)
 	}
 	for _, e := range c.Shops {
-		v.shop(e)
+		v.shop(e, c.Journal.Awaited)
 	}
 	v.journal(c)
 	return v
 }
 
-func (v *Verdict) shop(e Evidence) {
+// shop judges a till. awaited are the receipts whose answers others were held for.
+func (v *Verdict) shop(e Evidence, awaited map[string]string) {
 	docs := map[string][]simulator.Document{}
 	for _, d := range e.Ledger {
 		docs[TagOf(d)] = append(docs[TagOf(d)], d)
@@ -118,7 +119,37 @@ func (v *Verdict) shop(e Evidence) {
 			v.say(Wrong, id, "the agent has a receipt that no till sent: %s, %s", id, s.State)
 		}
 	}
-	v.order(e)
+	v.order(e, v.decided(e, awaited))
+}
+
+// decided gives the receipts that a person's word has put where they are: about
+// themselves, or about the one that they were held for. Nobody may be kept waiting
+// for an answer that nobody was asked for.
+func (v *Verdict) decided(e Evidence, awaited map[string]string) map[string]bool {
+	decided := map[string]bool{}
+	for id := range e.Asked {
+		decided[id] = true
+	}
+	for _, t := range e.Told {
+		others, held := awaited[t.ID]
+		if !held {
+			continue
+		}
+		decided[t.ID] = true
+		made := false
+		for other := range strings.SplitSeq(others, ", ") {
+			if len(e.Asked[other]) == 0 {
+				v.say(Wrong, t.ID, "%s: held for an answer about %s, of which no person was asked", t.ID, other)
+			}
+			for _, a := range e.Asked[other] {
+				made = made || a.Verdict == "was_made"
+			}
+		}
+		if e.API[t.ID].State == "fiscal" && len(e.Asked[t.ID]) == 0 && !made {
+			v.say(Wrong, t.ID, "%s: held for an answer about %s, none of which was made, and sent without a word about itself", t.ID, others)
+		}
+	}
+	return decided
 }
 
 // receipt judges one that a till was told yes for.
@@ -130,7 +161,7 @@ func (v *Verdict) receipt(e Evidence, t Told, docs map[string][]simulator.Docume
 		v.Asked++
 		cannotTell := !e.Model.tells(t.Kind) || asked[0].Attempts > 0 && shiftsAround(e, t, docs) > 1
 		if asked[0].Code == "rung_up_by_hand" {
-			cannotTell = e.Model.miscounts(e.Ledger)
+			cannotTell = e.Model.miscounts()
 		}
 		if !cannotTell {
 			v.say(Unsettled, t.ID, "%s: a %s at %s, and a person was asked without need: %s: %s", t.ID, t.Kind, e.Model, asked[0].Code, asked[0].Text)
@@ -250,11 +281,11 @@ func (v *Verdict) document(e Evidence, t Told, s Stored, d simulator.Document, d
 }
 
 // order: documents of a register stand in the order in which the till was told
-// yes, but for receipts that a person had to decide, or that were refused.
-func (v *Verdict) order(e Evidence) {
+// yes, but for receipts that a person decided, or that were refused.
+func (v *Verdict) order(e Evidence, decided map[string]bool) {
 	place := map[string]int{}
 	for n, t := range e.Told {
-		if len(e.Asked[t.ID]) == 0 && len(e.Asked[t.Parent]) == 0 && e.API[t.ID].State == "fiscal" {
+		if !decided[t.ID] && !decided[t.Parent] && e.API[t.ID].State == "fiscal" {
 			place[t.ID] = n + 1
 		}
 	}

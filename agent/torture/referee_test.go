@@ -145,6 +145,22 @@ func TestReferee_WhatAPersonDecidedMayComeLater(t *testing.T) {
 	}
 }
 
+func TestReferee_WhatWaitedForAnAnswerMayComeLaterWhereItSaysSo(t *testing.T) {
+	for verdict, fine := range map[string]bool{"was_made": true, "send": false, "": false} {
+		c := sound()
+		e := &c.Shops[0]
+		e.Model = Classic
+		e.Ledger[0], e.Ledger[1] = e.Ledger[1], e.Ledger[0]
+		c.Journal.Awaited = map[string]string{"a": "b"}
+		if verdict != "" {
+			e.Asked["b"] = []Asked{{ID: "b", Kind: "sale", Attempts: 1, Verdict: verdict}}
+		}
+		if v := Judge(c); (len(v.Violations) == 0) != fine {
+			t.Errorf("%q: %+v", verdict, v.Violations)
+		}
+	}
+}
+
 func TestReferee_AKeyNeedNotBeKnownInTheNextShift(t *testing.T) {
 	c := sound()
 	c.Shops[0].Asked["e"] = []Asked{{ID: "e", Kind: "sale", Attempts: 1}}
@@ -170,7 +186,7 @@ func TestReferee_KnowsWhatEachModelCanTell(t *testing.T) {
 		{Omnitech, "cancel", "rung_up_by_hand", false, 1},
 		{Caspos, "cancel", "", false, 1},
 		{Caspos, "sale", "rung_up_by_hand", false, 1},
-		{Caspos, "sale", "rung_up_by_hand", true, 0},
+		{Caspos, "sale", "rung_up_by_hand", true, 1},
 		{AzSmart, "sale", "rung_up_by_hand", true, 1},
 	} {
 		c := sound()

@@ -61,6 +61,25 @@ func (k *kassa) swap(d time.Duration) error {
 	return k.run(k.state, k.serial)
 }
 
+// closeShift has someone close the shift on the register, if it is open. Where
+// shifts are told apart by whole seconds only, the paper keeps the register busy
+// into the next one: no printer puts a shift's last document, its Z report and the
+// next shift's opening into the same second.
+func (k *kassa) closeShift(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var printing time.Duration
+	if now := time.Now(); k.model.countsSeconds() {
+		printing = now.Truncate(time.Second).Add(time.Second + 50*time.Millisecond).Sub(now)
+	}
+	err := k.control(ctx, http.MethodPost, "/sim/shift/close", map[string]int64{"printing_ms": printing.Milliseconds()}, nil)
+	if errors.Is(err, errControl) { // it was closed
+		return nil
+	}
+	time.Sleep(printing) // a kill would end it
+	return err
+}
+
 // errControl: the simulator understood, and said no.
 var errControl = errors.New("the simulator refused")
 

@@ -16,7 +16,7 @@ import (
 func From(path string) (Source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; name the folder, or the .tar file, that has the release", err)
 	}
 	if info.IsDir() {
 		return func(_ context.Context, name string) (io.ReadCloser, error) { return os.Open(filepath.Join(path, name)) }, nil

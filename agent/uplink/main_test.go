@@ -20,10 +20,10 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
 
 	"ekassa/agent/journal"
 	"ekassa/agent/receipt"
+	"ekassa/cloud/broker/brokertest"
 	"ekassa/cloud/wire"
 )
 
@@ -49,7 +49,7 @@ func (b *mochiBroker) start(t testing.TB, addr string) {
 	b.server = mochi.New(o)
 	if err := errors.Join(
 		b.server.AddHook(new(auth.AllowHook), nil),
-		b.server.AddListener(listeners.NewTCP(listeners.Config{ID: "t", Address: addr})),
+		b.server.AddListener(brokertest.NewTCP(b.server, addr, nil)),
 		b.server.Serve(),
 	); err != nil {
 		t.Fatal(err)

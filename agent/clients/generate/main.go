@@ -23,9 +23,11 @@ var templates embed.FS
 // calls are what a till needs; the rest of the document is for people's pages and
 // for machines.
 var calls = []string{
-	"postReceipt", "listReceipts", "getReceipt", "retryReceipt", "withdrawReceipt", "fiscaliseReceipt", "resolveReceipt", "reprintReceipt",
-	"depositCash", "withdrawCash", "getCash", "retryCash", "takeBackCash", "resolveCash",
-	"getStatus", "getShift", "openShift", "closeShift", "xReport",
+	"postReceipt", "listReceipts", "getReceipt", "getReceiptDetails", "retryReceipt", "withdrawReceipt", "fiscaliseReceipt", "resolveReceipt",
+	"reprintReceipt", "printReceiptSlip",
+	"depositCash", "withdrawCash", "listCash", "getCash", "getCashDetails", "retryCash", "takeBackCash", "resolveCash",
+	"getStatus", "getShift", "openShift", "closeShift", "xReport", "periodReport", "listReports",
+	"getEvents",
 }
 
 func main() {
@@ -102,6 +104,7 @@ type call struct {
 	Takes   string  // the type of the body
 	Gives   string  // the type of the answer
 	Filters []named // of the query
+	Stream  []named // the kinds of event, where it gives no answer but a stream
 }
 
 // named is a type with a name, or a field.
@@ -159,6 +162,7 @@ func (g *generator) call(o openapi.Operation, always map[string][]string) (call,
 			c.Filters = append(c.Filters, named{Schema: s, Name: p.Name})
 		case p.Name == "Prefer":
 			c.Wait = true
+		case p.Name == "Last-Event-ID": // every stream's
 		case p.In != "path":
 			return c, fmt.Errorf("no client can give it the parameter %s", p.Name)
 		}
@@ -168,6 +172,12 @@ func (g *generator) call(o openapi.Operation, always map[string][]string) (call,
 		c.Key = slices.Contains(g.required(o.Body.Schema), "id")
 	}
 	for _, r := range o.Responses {
+		if r.Status == "200" && len(r.Bodies) == 1 && len(r.Bodies[0].Events) > 0 {
+			for _, e := range r.Bodies[0].Events {
+				c.Stream = append(c.Stream, named{Schema: g.reach(e.Schema, title(o.ID)+title(e.Name)), Name: e.Name, Object: true})
+			}
+			return c, nil
+		}
 		if r.Status != "200" || len(r.Bodies) != 1 || r.Bodies[0].Type != "application/json" {
 			continue
 		}

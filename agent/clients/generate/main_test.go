@@ -34,8 +34,12 @@ func TestGenerate_SaysWhatIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for was, want := range map[string]string{"operationId: closeShift": "no operation closeShift", "pattern: '^urn:ekassa": "a problem of ours"} {
-		if _, err := generate(bytes.Replace(document, []byte(was), []byte("x-was: '"), 1)); err == nil || !strings.Contains(err.Error(), want) {
+	for was, c := range map[string]struct{ now, want string }{
+		"operationId: closeShift": {"x-was: 'closeShift'", "no operation closeShift"},
+		"pattern: '^urn:ekassa":   {"x-was: '", "a problem of ours"},
+		"x-events:":               {"x-was:", "getEvents: it has no answer"},
+	} {
+		if _, err := generate(bytes.Replace(document, []byte(was), []byte(c.now), 1)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("without %s: %v", was, err)
 		}
 	}
@@ -63,6 +67,20 @@ export async function sell(): Promise<string> {
     throw e
   }
 }
+export async function follow(last: string): Promise<void> {
+  for await (const e of till.getEvents({last, signal: new AbortController().signal})) {
+    if (e.event === 'hello' && e.data.reset) await till.listReceipts({limit: '200'})
+    if (e.event === 'receipt' && e.data.state === 'fiscal') last = e.id + e.data.document?.fiscal_id
+    // @ts-expect-error only hello has it
+    if (e.event === 'receipt') e.data.reset
+  }
+  const details = await till.getReceiptDetails('a-1')
+  last = details.items[0].name + details.tries[0].learned[0].proof + details.taxes[0].turnover + (await till.printReceiptSlip('a-1')).state
+  const reports = await till.listReports({kind: 'x'})
+  last = reports.reports[0].report.sales.sum + (await till.periodReport({from: '2026-11-01', to: '2026-11-30'})).refunds.sum
+}
+// @ts-expect-error the days are missing
+till.periodReport({})
 // @ts-expect-error the id is missing
 till.postReceipt({kind: 'sale', time: ''})
 // @ts-expect-error no such tax

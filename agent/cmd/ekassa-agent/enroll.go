@@ -35,7 +35,7 @@ be restarted to connect.`,
 		if *ca != "" {
 			var err error
 			if roots, err = os.ReadFile(*ca); err != nil {
-				return fmt.Errorf("read the cloud's authority: %w", err)
+				return fmt.Errorf("read the cloud's authority: %w; give --ca the file that the cloud's operator has", err)
 			}
 		}
 		id, err := agent.Enroll(cmd.Context(), cfg, cmd.Flag("config").Value.String(), *cloud, *code, roots)

@@ -5,14 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/kardianos/service"
 
+	"ekassa/agent"
 	"ekassa/agent/config"
+	"ekassa/agent/qr"
 	"ekassa/agent/setup"
 	"ekassa/agent/texts"
 )
@@ -21,13 +22,13 @@ import (
 // choice.
 func (g *guide) begin(cfg config.Config, tills []setup.Till) error {
 	patience := 2 * time.Second
+	said := "done_restart"
 	if g.restarted() {
-		patience = 30 * time.Second
-		g.say("done", texts.Args{"page": pageOf(cfg.Listen)})
-	} else {
-		g.say("done_restart", texts.Args{"page": pageOf(cfg.Listen)})
+		patience, said = 30*time.Second, "done"
 	}
-	base := setup.Base(cfg.Listen)
+	page, _ := agent.Page(g.cmd.Context(), cfg)
+	g.say(said, texts.Args{"page": page})
+	base, trial := setup.Base(cfg.Listen), setup.NewTrial(g.lang)
 	for {
 		choice, err := g.choose("test", 3, 1)
 		if errors.Is(err, errEnded) || choice == 1 {
@@ -36,21 +37,50 @@ func (g *guide) begin(cfg config.Config, tills []setup.Till) error {
 		if err != nil {
 			return err
 		}
+		if choice == 2 {
+			if err := g.train(); err != nil {
+				g.say("trouble", texts.Args{"detail": err.Error()})
+			}
+			continue
+		}
 		if !g.serves(base, tills[0].Token, patience) {
 			g.say("test_away", nil)
 			continue
 		}
-		made, err := setup.Test(g.cmd.Context(), base, tills[0].Token, g.lang, choice == 3)
-		for _, m := range made {
-			if m.ID != "" {
-				fmt.Fprintf(g.out, "%s: %s %s\n", texts.Say(g.lang, "kind."+m.Kind, nil), m.Text, m.FiscalID)
-			}
-		}
+		made, err := setup.Test(g.cmd.Context(), base, tills[0].Token, g.lang, trial)
+		g.show(made, "")
 		if err != nil {
 			g.say("trouble", texts.Args{"detail": err.Error()})
 			continue
 		}
 		return nil
+	}
+}
+
+// train shows a receipt's life where nothing of it is real, and says so on every line.
+func (g *guide) train() error {
+	g.say("test_training_what", nil)
+	made, err := g.tools.Train(g.cmd.Context(), g.plan)
+	mark := "[" + texts.Say(g.lang, "setup.test_training_mark", nil) + "] "
+	for n, m := range made {
+		g.show(made[n:n+1], mark)
+		if m.URL == "" || m.Kind != "sale" {
+			continue
+		}
+		if err := qr.Blocks(g.out, m.URL); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// show prints what became of test receipts, each on a line behind the mark.
+func (g *guide) show(made []setup.Made, mark string) {
+	for _, m := range made {
+		if m.Kind != "" {
+			m.Text = texts.Say(g.lang, "kind."+m.Kind, nil) + ": " + m.Text
+		}
+		fmt.Fprintln(g.out, mark+strings.TrimSpace(m.Text+" "+m.FiscalID))
 	}
 }
 
@@ -103,15 +133,4 @@ func (g *guide) serves(base, token string, patience time.Duration) bool {
 		case <-time.After(300 * time.Millisecond):
 		}
 	}
-}
-
-// pageOf is where a browser finds the staff page.
-func pageOf(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if err == nil && host == "0.0.0.0" {
-		if name, err := os.Hostname(); err == nil {
-			return "http://" + net.JoinHostPort(name+".local", port)
-		}
-	}
-	return "http://" + listen
 }

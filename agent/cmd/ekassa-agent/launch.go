@@ -98,14 +98,17 @@ func launch(file string, log *slog.Logger) {
 }
 
 // relaunch has the launcher choose anew, in this very process: whoever supervises it
-// sees it live on.
-func relaunch() error {
+// sees it live on. The sockets that this process was started with go along.
+func relaunch(sockets []*os.File) error {
 	path := os.Getenv(launcherVariable)
 	if path == "" {
 		var err error
 		if path, err = os.Executable(); err != nil {
 			return fmt.Errorf("find this program's own file: %w", err)
 		}
+	}
+	if err := hand(sockets); err != nil {
+		return fmt.Errorf("hand the sockets over to another version of the program: %w; start the agent anew", err)
 	}
 	if err := replace(path, without(os.Environ())); err != nil {
 		return fmt.Errorf("begin another version of the program: %w; start the agent anew", err)

@@ -5,6 +5,8 @@ package main
 import (
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // canReplace: a process can go on as another program.
@@ -14,4 +16,14 @@ const canReplace = true
 // could not be begun.
 func replace(program string, environment []string) error {
 	return syscall.Exec(program, append([]string{program}, os.Args[1:]...), environment)
+}
+
+// hand has sockets stay open, under the same numbers, in the program that goes on.
+func hand(sockets []*os.File) error {
+	for _, s := range sockets {
+		if _, err := unix.FcntlInt(s.Fd(), unix.F_SETFD, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"ekassa/agent"
 	"ekassa/agent/config"
 	"ekassa/agent/discovery"
+	"ekassa/agent/texts"
 )
 
 func discover() *cobra.Command {
@@ -72,8 +75,8 @@ func lines(found []discovery.Found) []line {
 	return list
 }
 
-func prefixes(texts []string) (list []netip.Prefix, err error) {
-	for _, t := range texts {
+func prefixes(written []string) (list []netip.Prefix, err error) {
+	for _, t := range written {
 		p, err := netip.ParsePrefix(t)
 		if err != nil {
 			return nil, fmt.Errorf("read --sweep %q: not a network; write it as 192.168.1.0/24", t)
@@ -134,24 +137,38 @@ func check() *cobra.Command {
 
 func doctor() *cobra.Command {
 	var asJSON bool
+	var lang string
 	cmd := withConfig(&cobra.Command{
-		Use:     "doctor --config FILE",
-		Short:   "Look at every precondition, tick it or explain it",
-		Example: "  ekassa-agent doctor --config /etc/ekassa-agent/agent.yaml\n  ekassa-agent doctor --config agent.yaml --json",
+		Use:   "doctor --config FILE",
+		Short: "Look at every precondition, tick it or explain it",
+		Long: "Look at every precondition, and tick it or say what to do, in the language of the settings.\n" +
+			"--json is English unless --lang says otherwise; its \"code\" is the same in every language.",
+		Example: "  ekassa-agent doctor --config /etc/ekassa-agent/agent.yaml\n  ekassa-agent doctor --config agent.yaml --lang en\n  ekassa-agent doctor --config agent.yaml --json",
 		Args:    cobra.NoArgs,
 	}, func(cmd *cobra.Command, _ []string, cfg config.Config) error {
-		list := agent.Doctor(cmd.Context(), cfg)
+		if lang != "" && !slices.Contains(texts.Languages, lang) {
+			return fmt.Errorf("doctor: --lang %q is none of its languages; use %s", lang, strings.Join(texts.Languages, ", "))
+		}
+		if lang == "" && asJSON {
+			lang = "en"
+		}
+		list, lang := agent.Doctor(cmd.Context(), cfg, lang)
 		failed := false
 		for _, f := range list {
 			failed = failed || !f.OK && !f.Warning
+			if asJSON {
+				continue
+			}
+			mark := "✗"
 			switch {
-			case asJSON:
 			case f.OK:
-				fmt.Fprintf(cmd.OutOrStdout(), "✓ %s: %s\n", f.Check, f.Found)
+				mark = "✓"
 			case f.Warning:
-				fmt.Fprintf(cmd.OutOrStdout(), "! %s: %s\n    do: %s\n", f.Check, f.Found, f.Do)
-			default:
-				fmt.Fprintf(cmd.OutOrStdout(), "✗ %s: %s\n    do: %s\n", f.Check, f.Found, f.Do)
+				mark = "!"
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s\n", mark, f.Check, f.Found)
+			if f.Do != "" {
+				fmt.Fprintf(cmd.OutOrStdout(), "    %s: %s\n", texts.Say(lang, "doctor.do", nil), f.Do)
 			}
 		}
 		if asJSON {
@@ -165,5 +182,6 @@ func doctor() *cobra.Command {
 		return nil
 	})
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&lang, "lang", "", "the language: "+strings.Join(texts.Languages, ", ")+"; without it that of the settings")
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"log/slog"
 	"os"
@@ -16,10 +17,12 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/spf13/cobra"
 
 	"ekassa/agent"
 	"ekassa/agent/config"
+	"ekassa/agent/training"
 	"ekassa/cloud/usage"
 	"ekassa/cloud/wire"
 )
@@ -41,10 +44,20 @@ func main() {
 	stop()
 	if err != nil {
 		if !errors.Is(err, errShown) {
-			fmt.Fprintln(os.Stderr, "ekassa-agent: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+			fmt.Fprintln(os.Stderr, "ekassa-agent: "+worded(err))
 		}
 		os.Exit(1)
 	}
+}
+
+// worded is what people read of an error. Most commands work in the agent's own folder,
+// so where somebody may not, root is what is missing.
+func worded(err error) string {
+	s := strings.ReplaceAll(err.Error(), "\n", "; ")
+	if errors.Is(err, fs.ErrPermission) && !strings.Contains(s, "root") {
+		s += "; run it as root (sudo)"
+	}
+	return s
 }
 
 func root() *cobra.Command {
@@ -78,6 +91,7 @@ func withConfig(cmd *cobra.Command, do func(cmd *cobra.Command, args []string, c
 }
 
 func run() *cobra.Command {
+	var sockets []*os.File // open until the program ends: another version of it takes them over
 	cmd := withConfig(&cobra.Command{
 		Use:     "run --config FILE",
 		Short:   "Serve tills in the foreground until SIGTERM",
@@ -92,6 +106,9 @@ func run() *cobra.Command {
 			return err
 		}
 		o.Programs.Running = running()
+		o.Train = training.Run
+		sockets = activation.Files(false)
+		o.Sockets = sockets
 		o.Version, o.Log, o.Reload = version, log, reloads(cmd.Context(), file, log)
 		tell(&o)
 		return serve(cmd.Context(), func(ctx context.Context) error { return again(ctx, file, cfg, o) })
@@ -103,7 +120,7 @@ func run() *cobra.Command {
 		launch(cmd.Flag("config").Value.String(), slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
 		err := start(cmd, args)
 		if errors.Is(err, agent.ErrUpdate) {
-			return relaunch()
+			return relaunch(sockets)
 		}
 		return err
 	}

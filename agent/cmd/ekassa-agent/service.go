@@ -25,6 +25,9 @@ import (
 // serviceName is also the unit's.
 const serviceName = "ekassa-agent"
 
+// socketFile is the unit of the service's socket, beside its own.
+const socketFile = "/etc/systemd/system/" + serviceName + ".socket"
+
 // program is what a service manager starts and stops: work, until its context
 // ends.
 type program struct {
@@ -189,6 +192,9 @@ written: it sends nothing anywhere until it is set up, on its page or by ekassa-
 					return err
 				}
 			}
+			if err := os.Remove(socketFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 			return s.Uninstall()
 		}),
 		command("start", "Start the service", service.Service.Start),
@@ -237,6 +243,11 @@ func installService(cmd *cobra.Command, path string) error {
 	if word, err := standing(s); err == nil && word != "not installed" {
 		if err := s.Uninstall(); err != nil {
 			return fmt.Errorf("install the service: take the present one away: %w", err)
+		}
+	}
+	if runtime.GOOS == "linux" {
+		if err := os.WriteFile(socketFile, []byte(systemd.AgentSocket), 0o644); err != nil {
+			return fmt.Errorf("install the service: %w; are you root?", err)
 		}
 	}
 	if err := s.Install(); err != nil {

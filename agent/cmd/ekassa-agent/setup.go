@@ -20,6 +20,7 @@ import (
 	"ekassa/agent/qr"
 	"ekassa/agent/setup"
 	"ekassa/agent/texts"
+	"ekassa/agent/training"
 	"ekassa/cloud/wire"
 )
 
@@ -33,7 +34,8 @@ func setUp() *cobra.Command {
 Azerbaijani, Russian or English: finds registers, tries each with its Merchant ID
 or login before it is written down, remembers its serial number, makes the tills'
 tokens and the first PIN of the staff page, connects to the cloud, and ends with a
-test receipt.
+test receipt: in training, where a register in software takes it and nothing reaches
+the real one or the journal, or a real one.
 
 Until the last question nothing is written. A configuration that has registers
 already is left alone. What else stands in the file stays as it is.
@@ -78,7 +80,7 @@ func anotherCode(cmd *cobra.Command, path string) error {
 }
 
 // errEnded: the answers ended before the questions.
-var errEnded = errors.New("set up: the answers ended before the questions did; nothing was written")
+var errEnded = errors.New("set up: the answers ended before the questions did; nothing was written; run it again in a terminal")
 
 // guide leads an installer.
 type guide struct {
@@ -146,6 +148,7 @@ func (g *guide) lead() error {
 		cfg.Discovery.Interfaces = g.interfaces
 	}
 	g.tools = agent.SetupTools(cfg)
+	g.tools.Train = training.Run
 	fmt.Fprintln(g.out, "1 Azərbaycanca   2 Русский   3 English")
 	n, err := g.choose("language", len(texts.Languages), 1)
 	if err != nil {
@@ -226,7 +229,7 @@ func (g *guide) present() (config.Config, error) {
 		if err != nil {
 			return config.Config{}, err
 		}
-		return config.Config{DataDir: filepath.Join(dir, "data"), Listen: config.DefaultListen}, nil
+		return config.Config{DataDir: filepath.Join(dir, "data"), Listen: config.DefaultListen, Name: config.DefaultName}, nil
 	}
 	c, err := config.Load(g.path)
 	if err != nil {
@@ -273,6 +276,9 @@ func (g *guide) register() error {
 			return err
 		}
 		g.plan.Name(last, name, till)
+		if r := g.plan.Registers[last]; r.Mode != wire.ModeActive { // perhaps a name that was typed twice by mistake
+			g.say("spare", texts.Args{"name": r.Name, "till": g.plan.Terminals[last].Name})
+		}
 		return nil
 	}
 }

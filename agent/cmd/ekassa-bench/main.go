@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"ekassa/scripts/figures"
 )
 
 func main() {
@@ -48,12 +49,7 @@ func command() *cobra.Command {
 			if err := b.run(cmd.Context()); err != nil {
 				return err
 			}
-			if !asJSON {
-				return b.table.print(cmd.OutOrStdout())
-			}
-			e := json.NewEncoder(cmd.OutOrStdout())
-			e.SetIndent("", "  ")
-			return e.Encode(b.table)
+			return b.table.Print(cmd.OutOrStdout(), asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&b.quick, "quick", false, "small journals and few rounds: a smoke run, its figures say little")
@@ -69,7 +65,7 @@ type bench struct {
 	quick bool
 	cache string
 	say   func(string)
-	table table
+	table figures.Table
 	only  []string
 
 	agent, sim string // binaries

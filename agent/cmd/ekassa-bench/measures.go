@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"time"
+
+	"ekassa/scripts/figures"
 )
 
 // spread is how many tokens the tills of one measurement share, since each
@@ -39,7 +41,7 @@ func (b *bench) latency(ctx context.Context, s *shop) (err error) {
 	defer func() { err = errors.Join(err, bare.close()) }()
 	t := newTill(b, s.addr, s.tokens...)
 	defer t.close()
-	before, err := s.agent.usage()
+	before, err := usageOf(s.agent.PID())
 	if err != nil {
 		return err
 	}
@@ -66,21 +68,21 @@ func (b *bench) latency(ctx context.Context, s *shop) (err error) {
 			}
 		}
 	}
-	after, err := s.agent.usage()
+	after, err := usageOf(s.agent.PID())
 	if err != nil {
 		return err
 	}
 	b.acceptKB = (after.disk - before.disk) / float64(posted) / 1000
 	ratio := yes.ms(50) / commits.ms(50)
-	b.table.aim(row{
+	b.table.Aim(figures.Row{
 		Name: "yes to the till, p50", Figure: yes.ms(50), Bare: commits.ms(50), Unit: "ms",
 		Note: fmt.Sprintf("%.2f times a bare WAL/FULL insert, page_size 4096", ratio),
 	}, "2 times", ratio <= 2)
-	b.table.add(row{
+	b.table.Add(figures.Row{
 		Name: "yes to the till, p99", Figure: yes.ms(99), Bare: commits.ms(99), Unit: "ms",
 		Note: fmt.Sprintf("%.2f times", yes.ms(99)/commits.ms(99)),
 	})
-	b.table.add(row{Name: "- of that a bare HTTP round trip, p50", Figure: trips.ms(50), Unit: "ms", Note: "GET /healthz"})
+	b.table.Add(figures.Row{Name: "- of that a bare HTTP round trip, p50", Figure: trips.ms(50), Unit: "ms", Note: "GET /healthz"})
 	return nil
 }
 
@@ -101,17 +103,17 @@ func (b *bench) crowd(ctx context.Context, s *shop) error {
 			rates[size] = append(rates[size], rate)
 		}
 	}
-	one := median(rates[1])
+	one := figures.Median(rates[1])
 	for _, size := range sizes {
-		r := row{Name: fmt.Sprintf("tills at once: %d", size), Figure: median(rates[size]), Unit: "yes/s"}
+		r := figures.Row{Name: fmt.Sprintf("tills at once: %d", size), Figure: figures.Median(rates[size]), Unit: "yes/s"}
 		times := r.Figure / one
 		if size > 1 {
 			r.Note = fmt.Sprintf("%.2f times one till", times)
 		}
 		if size == 16 {
-			b.table.aim(r, "4 times", times >= 4)
+			b.table.Aim(r, "4 times", times >= 4)
 		} else {
-			b.table.add(r)
+			b.table.Add(r)
 		}
 	}
 	return nil
@@ -163,19 +165,19 @@ func (b *bench) sales(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b.table.aim(row{
+	b.table.Aim(figures.Row{
 		Name: "written to disk per sale, one at a time", Figure: one.disk, Bare: bare, Unit: "KB",
 		Note: fmt.Sprintf("write calls, sockets too, %.1f KB; bare is one plain insert", one.said),
 	}, "24 KB", one.disk <= 24)
 	if b.acceptKB > 0 {
-		b.table.add(row{
+		b.table.Add(figures.Row{
 			Name: "- of that from the yes to fiscal", Figure: one.disk - b.acceptKB, Unit: "KB",
 			Note: fmt.Sprintf("the yes itself writes %.1f KB", b.acceptKB),
 		})
 	}
-	b.table.add(row{Name: "written to disk per sale, 16 tills", Figure: many.disk, Unit: "KB", Note: fmt.Sprintf("write calls %.1f KB", many.said)})
-	b.table.add(row{Name: "processor per sale, one at a time", Figure: one.cpu, Unit: "ms", Note: fmt.Sprintf("16 tills: %.2f ms", many.cpu)})
-	b.table.add(row{Name: "goroutines, 16 tills and registers", Figure: many.goroutines, Unit: ""})
+	b.table.Add(figures.Row{Name: "written to disk per sale, 16 tills", Figure: many.disk, Unit: "KB", Note: fmt.Sprintf("write calls %.1f KB", many.said)})
+	b.table.Add(figures.Row{Name: "processor per sale, one at a time", Figure: one.cpu, Unit: "ms", Note: fmt.Sprintf("16 tills: %.2f ms", many.cpu)})
+	b.table.Add(figures.Row{Name: "goroutines, 16 tills and registers", Figure: many.goroutines, Unit: ""})
 	return nil
 }
 
@@ -209,11 +211,11 @@ func (b *bench) whole(ctx context.Context, s *shop) error {
 		}
 	}
 	over := through.ms(50) - direct.ms(50)
-	b.table.aim(row{
+	b.table.Aim(figures.Row{
 		Name: "whole sale, p50", Figure: through.ms(50), Bare: direct.ms(50), Unit: "ms",
 		Note: fmt.Sprintf("%.2f ms over a bare signed sale at such a register", over),
 	}, "3 ms over", over <= 3)
-	b.table.add(row{
+	b.table.Add(figures.Row{
 		Name: "whole sale, p99", Figure: through.ms(99), Bare: direct.ms(99), Unit: "ms",
 		Note: fmt.Sprintf("%.2f ms over", through.ms(99)-direct.ms(99)),
 	})
@@ -226,7 +228,7 @@ type cost struct{ disk, said, cpu, goroutines float64 }
 // cost sells n receipts at some tills at once; one till takes turns with all
 // the registers.
 func (b *bench) cost(ctx context.Context, s *shop, at, n int) (c cost, err error) {
-	before, err := s.agent.usage()
+	before, err := usageOf(s.agent.PID())
 	if err != nil {
 		return c, err
 	}
@@ -244,7 +246,7 @@ func (b *bench) cost(ctx context.Context, s *shop, at, n int) (c cost, err error
 	if err != nil {
 		return c, err
 	}
-	after, err := s.agent.usage()
+	after, err := usageOf(s.agent.PID())
 	if err != nil {
 		return c, err
 	}
@@ -265,7 +267,7 @@ func (b *bench) bareBytes() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	before, err := usageOf("self")
+	before, err := usageOf(os.Getpid())
 	if err != nil {
 		return 0, errors.Join(err, d.close())
 	}
@@ -278,7 +280,7 @@ func (b *bench) bareBytes() (float64, error) {
 	if err := d.close(); err != nil { // with its checkpoint
 		return 0, err
 	}
-	after, err := usageOf("self")
+	after, err := usageOf(os.Getpid())
 	return (after.disk - before.disk) / float64(n) / 1000, err
 }
 
@@ -303,8 +305,8 @@ func (b *bench) memory(ctx context.Context) (err error) {
 	probe := newTill(b, s.addr, s.tokens[0])
 	defer probe.close()
 	note := func(when string) error {
-		u, err := s.agent.usage()
-		b.table.aim(row{
+		u, err := usageOf(s.agent.PID())
+		b.table.Aim(figures.Row{
 			Name: fmt.Sprintf("memory, %d receipts, %s", n, when), Figure: u.rss, Unit: "MB", Note: fmt.Sprintf("VmRSS; peak %.1f", u.peak),
 		}, "30 MB", u.rss <= 30)
 		return err
@@ -363,8 +365,8 @@ func (b *bench) starts(ctx context.Context) (err error) {
 		}
 		return times{took}, end()
 	}
-	stop := func() error { return s.agent.stop() }
-	kill := func() error { s.agent.kill(); return nil }
+	stop := func() error { return s.agent.Stop() }
+	kill := func() error { s.agent.Kill(); return nil }
 
 	var clean, killed times
 	for range b.count(5, 2) {
@@ -390,10 +392,10 @@ func (b *bench) starts(ctx context.Context) (err error) {
 	if err := os.Rename(filepath.Join(dir, journalFile), kept); err != nil {
 		return err
 	}
-	b.table.aim(row{
+	b.table.Aim(figures.Row{
 		Name: fmt.Sprintf("start to first yes, %d receipts", n), Figure: clean.ms(50) / 1000, Unit: "s", Note: "after a clean stop",
 	}, "0.3 s", clean.ms(50) <= 300)
-	b.table.add(row{
+	b.table.Add(figures.Row{
 		Name: fmt.Sprintf("start to first yes, %d receipts", n), Figure: killed.ms(50) / 1000, Unit: "s", Note: "after kill -9",
 	})
 	return nil

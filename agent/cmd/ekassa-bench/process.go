@@ -11,8 +11,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"ekassa/scripts/figures"
 )
 
 // build makes the binaries as they are shipped, without tables for debuggers.
@@ -34,52 +35,9 @@ func (b *bench) build(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.table.add(row{Name: "size of " + filepath.Base(path), Figure: float64(info.Size()) / 1e6, Unit: "MB", Note: "stripped"})
+		b.table.Add(figures.Row{Name: "size of " + filepath.Base(path), Figure: float64(info.Size()) / 1e6, Unit: "MB", Note: "stripped"})
 	}
 	return nil
-}
-
-// process is one of the real binaries at work.
-type process struct {
-	cmd   *exec.Cmd
-	log   bytes.Buffer // what it said, read once it has ended
-	ended chan struct{}
-	begun time.Time
-}
-
-// start runs a binary. It is killed when ctx ends.
-func start(ctx context.Context, path string, args ...string) (*process, error) {
-	p := &process{cmd: exec.CommandContext(ctx, path, args...), ended: make(chan struct{}), begun: time.Now()}
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		defer close(p.ended)
-		_ = p.cmd.Wait() // how it ended is asked for in stop
-	}()
-	return p, nil
-}
-
-// stop ends it cleanly. A second call does nothing.
-func (p *process) stop() error {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails where it has ended already
-	select {
-	case <-p.ended:
-	case <-time.After(40 * time.Second):
-		p.kill()
-		return fmt.Errorf("%s did not stop", filepath.Base(p.cmd.Path))
-	}
-	if code := p.cmd.ProcessState.ExitCode(); code > 0 {
-		return fmt.Errorf("%s ended with %d: %s", filepath.Base(p.cmd.Path), code, bytes.TrimSpace(p.log.Bytes()))
-	}
-	return nil
-}
-
-// kill is kill -9.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // fails where it has ended already
-	<-p.ended
 }
 
 // usage is what the kernel counted for a process so far.
@@ -89,16 +47,14 @@ type usage struct {
 	disk, said float64 // bytes: towards the disk, and by any write call
 }
 
-func (p *process) usage() (u usage, err error) { return usageOf(strconv.Itoa(p.cmd.Process.Pid)) }
-
 // kibPerMB turns the kernel's kB, which are KiB, into MB.
 const kibPerMB = 1e6 / 1024.0
 
 // tick is Linux's unit of CPU time in /proc on every machine of ours.
 const tick = 10 * time.Millisecond
 
-func usageOf(pid string) (u usage, err error) {
-	dir := "/proc/" + pid
+func usageOf(pid int) (u usage, err error) {
+	dir := "/proc/" + strconv.Itoa(pid)
 	for _, part := range []struct {
 		file, key string
 		into      *float64

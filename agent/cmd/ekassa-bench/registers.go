@@ -12,6 +12,7 @@ import (
 
 	"ekassa/agent/journal"
 	"ekassa/agent/receipt"
+	"ekassa/scripts/figures"
 )
 
 // printing is how long the simulated registers take for a document: far less than
@@ -81,7 +82,7 @@ func (b *bench) drainOnce(ctx context.Context, n int, slow bool) (err error) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	before, err := s.agent.usage()
+	before, err := usageOf(s.agent.PID())
 	if err != nil {
 		return err
 	}
@@ -107,21 +108,21 @@ func (b *bench) drainOnce(ctx context.Context, n int, slow bool) (err error) {
 		}
 	}
 	took := time.Since(begun).Seconds()
-	after, err := s.agent.usage()
+	after, err := usageOf(s.agent.PID())
 	if err != nil {
 		return err
 	}
 	rate := float64(first-rest) / took
 	cpu := (after.cpu - before.cpu).Seconds() * 1000 / float64(first-rest)
 	if !slow {
-		b.table.add(row{
+		b.table.Add(figures.Row{
 			Name: fmt.Sprintf("drain, %d waiting, a register that takes no time", n), Figure: rate, Unit: "sales/s",
 			Note: fmt.Sprintf("all of them in %.0f s; processor %.2f ms for each", took, cpu),
 		})
 		return nil
 	}
 	bareRate := float64(sent) / took
-	b.table.aim(row{
+	b.table.Aim(figures.Row{
 		Name: fmt.Sprintf("drain, %d waiting, %s a print", n, printing), Figure: rate, Bare: bareRate, Unit: "sales/s",
 		Note: fmt.Sprintf("%.0f %% of a bare client's, both at once; processor %.2f ms for each", 100*rate/bareRate, cpu),
 	}, "90 %", rate >= 0.9*bareRate)
@@ -165,10 +166,10 @@ func (b *bench) registers(ctx context.Context) (err error) {
 	if err := s.ready(ctx, b); err != nil {
 		return err
 	}
-	dying := s.sims[many-1].cmd.Process
+	dying := s.sims[many-1].Cmd.Process
 	defer func() { err = errors.Join(err, dying.Signal(syscall.SIGCONT)) }() // it could not be stopped
 	var all, without []float64
-	before, err := s.agent.usage()
+	before, err := usageOf(s.agent.PID())
 	if err != nil {
 		return err
 	}
@@ -194,7 +195,7 @@ func (b *bench) registers(ctx context.Context) (err error) {
 			}
 		}
 	}
-	after, err := s.agent.usage()
+	after, err := usageOf(s.agent.PID())
 	if err != nil {
 		return err
 	}
@@ -202,13 +203,13 @@ func (b *bench) registers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b.table.add(row{
-		Name: "twenty registers at once", Figure: median(all) * many / (many - 1), Bare: alone * many, Unit: "sales/s",
+	b.table.Add(figures.Row{
+		Name: "twenty registers at once", Figure: figures.Median(all) * many / (many - 1), Bare: alone * many, Unit: "sales/s",
 		Note: fmt.Sprintf("beside twenty times one alone; processor %.2f ms for each", (after.cpu-before.cpu).Seconds()*1000/sales),
 	})
-	loss := 1 - median(without)/median(all)
-	b.table.aim(row{
-		Name: "nineteen of them, the twentieth dead", Figure: median(without), Bare: median(all), Unit: "sales/s",
+	loss := 1 - figures.Median(without)/figures.Median(all)
+	b.table.Aim(figures.Row{
+		Name: "nineteen of them, the twentieth dead", Figure: figures.Median(without), Bare: figures.Median(all), Unit: "sales/s",
 		Note: fmt.Sprintf("%.1f %% less than while it lived, in turns", 100*loss),
 	}, "5 % less", loss < 0.05)
 	return nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	tokens "ekassa/agent/token"
+	"ekassa/scripts/figures"
 )
 
 // merchant signs for every register here.
@@ -20,14 +21,14 @@ const merchant = "9662a13f5b4f46dbb1751bbbf86ed402"
 // shop is an agent with its tills and registers: till-1 with register kassa-1,
 // and so on. Terminals beyond the registers have none, so their receipts wait.
 type shop struct {
-	agent     *process
+	agent     *figures.Process
 	binary    string
 	dir       string // the agent's data folder
 	config    string
 	addr      string
 	registers []string // addresses
 	spare     string   // of a register that the agent does not know
-	sims      []*process
+	sims      []*figures.Process
 	tokens    []*token
 }
 
@@ -90,7 +91,7 @@ func (b *bench) shop(ctx context.Context, p plan) (s *shop, err error) {
 
 // simulate starts a register.
 func (s *shop) simulate(ctx context.Context, binary, addr, serial string, print time.Duration) error {
-	sim, err := start(ctx, binary, "azsmart", "--listen", addr, "--merchant-id", merchant, "--serial", serial, "--delay", print.String())
+	sim, err := figures.Start(ctx, binary, "azsmart", "--listen", addr, "--merchant-id", merchant, "--serial", serial, "--delay", print.String())
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (s *shop) yaml() []byte {
 
 // start starts the agent, without waiting for it.
 func (s *shop) start(ctx context.Context) (err error) {
-	s.agent, err = start(ctx, s.binary, "run", "--config", s.config)
+	s.agent, err = figures.Start(ctx, s.binary, "run", "--config", s.config)
 	return err
 }
 
@@ -151,9 +152,9 @@ func (s *shop) together(n int, do func(n int) error) error {
 // close ends everything.
 func (s *shop) close() error {
 	var errs []error
-	for _, p := range append([]*process{s.agent}, s.sims...) {
+	for _, p := range append([]*figures.Process{s.agent}, s.sims...) {
 		if p != nil {
-			errs = append(errs, p.stop())
+			errs = append(errs, p.Stop())
 		}
 	}
 	s.agent, s.sims = nil, nil
@@ -161,15 +162,15 @@ func (s *shop) close() error {
 }
 
 // listening waits until a process takes connections.
-func listening(p *process, addr string) error {
+func listening(p *figures.Process, addr string) error {
 	for {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			return conn.Close()
 		}
 		select {
-		case <-p.ended:
-			return fmt.Errorf("%s ended at once: %s", filepath.Base(p.cmd.Path), strings.TrimSpace(p.log.String()))
+		case <-p.Ended:
+			return fmt.Errorf("%s ended at once: %s", filepath.Base(p.Cmd.Path), p.Said())
 		case <-time.After(time.Millisecond):
 		}
 	}

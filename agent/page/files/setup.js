@@ -10,11 +10,16 @@ let more = false;    // another one is added
 let step = 1;
 let made = null;     // what became of the test receipt, in the words of
 let tongue = '';     // this language
+let running = false; // one thing at a time, whatever is drawn meanwhile
+let wrong = '';      // why it could not be done
 const said = {};     // what was typed, by field
 
 export async function lead(lent) {
   app = lent;
-  if (tongue !== document.documentElement.lang) made = null;
+  if (tongue !== document.documentElement.lang) {
+    wrong = '';
+    if (made?.training) made = null; // what is real stays, in whatever words
+  }
   tongue = document.documentElement.lang;
   try {
     await know();
@@ -36,8 +41,9 @@ const text = (key, args) => app.t('setup.' + key, args);
 // put shows a step.
 function put(title, ...children) {
   const { $, el } = app;
+  const here = document.activeElement?.name;
   $('main').replaceChildren(el('section', {}, el('p', { class: 'soft' }, text('title')), el('h1', {}, title), ...children));
-  $('main').querySelector('[autofocus]')?.focus();
+  $('main').querySelector(here ? `[name="${here}"]` : '[autofocus]')?.focus();
 }
 
 // field is one that remembers what was typed.
@@ -59,23 +65,46 @@ function choice(name, label, options) {
 // form does something once at a time, and says why it could not.
 function form(words, act, ...children) {
   const { el } = app;
-  const wrong = el('p', { class: 'error', role: 'alert' });
+  const note = el('p', { role: 'alert' });
   const button = el('button', { class: 'main', 'data-do': 'go' }, words);
+  const show = () => {
+    button.disabled = running;
+    note.className = running ? 'soft' : 'error';
+    note.textContent = running ? text('wait') : wrong;
+  };
+  show();
   return el('form', {
     onsubmit: async (event) => {
       event.preventDefault();
-      button.disabled = true;
-      wrong.className = 'soft';
-      wrong.textContent = text('wait');
+      if (running) return;
+      running = true;
+      wrong = '';
+      show();
       try {
         await act();
       } catch (err) {
-        wrong.className = 'error';
-        wrong.textContent = err.message;
+        if (!lost(err)) wrong = err.message;
       }
-      button.disabled = false;
+      running = false;
+      if (note.isConnected) show();
+      else if (state) draw(); // it was drawn anew meanwhile
+      else code();
     },
-  }, ...children, wrong, el('div', { class: 'row' }, button));
+  }, ...children, note, el('div', { class: 'row' }, button));
+}
+
+// lost says whether this browser may not go on: another one has the code, or all is done.
+function lost(err) {
+  const is = err.code === 'setup_code_needed' || err.code === 'setup_over';
+  if (is) app.begin();
+  return is;
+}
+
+// go leads to another step.
+function go(to) {
+  step = to;
+  wrong = '';
+  draw();
 }
 
 function code() {
@@ -103,12 +132,14 @@ const numbered = (key) => text('step', { n: String(step) }) + ' · ' + text(key)
 async function search() {
   const { api } = app;
   found = undefined;
+  wrong = '';
   draw();
   try {
     found = (await api('POST', '/setup/search')).found;
   } catch (err) {
     found = [];
-    if (err.code !== 'setup_trouble' && err.code !== 'away') throw err;
+    if (lost(err)) return;
+    wrong = err.message;
   }
   if (step === 1) draw();
 }
@@ -121,7 +152,7 @@ function registers() {
   const some = state.registers.length > 0;
   if (some && !more) {
     put(numbered('step_registers'), added, el('div', { class: 'row' },
-      el('button', { type: 'button', class: 'main', 'data-do': 'next', onclick: () => { step = 2; draw(); } }, text('next')),
+      el('button', { type: 'button', class: 'main', 'data-do': 'next', onclick: () => go(2) }, text('next')),
       el('button', { type: 'button', 'data-do': 'more', onclick: () => { more = true; at = null; search(); } }, text('another'))));
     return;
   }
@@ -129,19 +160,19 @@ function registers() {
     search();
     return;
   }
-  const pick = (place) => { at = place; for (const f of ['merchant_id', 'username', 'password']) delete said[f]; draw(); };
+  const pick = (place) => { at = place; wrong = ''; for (const f of ['merchant_id', 'username', 'password']) delete said[f]; draw(); };
   const chosen = (f) => at && f.address === at.address && f.driver === at.driver;
   const list = found === undefined ? el('p', { role: 'status' }, text('searching')) : el('ul', { class: 'list', id: 'found' },
     found.map((f) => el('li', {}, el('button', { type: 'button', 'data-address': f.address, 'aria-pressed': String(!!chosen(f)), onclick: () => pick(f) },
       el('span', { class: 'dot ' + (chosen(f) ? 'fiscal' : '') }), el('span', {}, text('maker_' + f.driver)), el('span', { class: 'money' }, f.address),
       f.name ? el('span', { class: 'line soft' }, f.name) : null))),
-    found.length ? null : el('li', {}, el('p', {}, text('none'))));
+    found.length || wrong ? null : el('li', {}, el('p', {}, text('none'))));
   put(numbered('step_registers'), some ? added : el('p', {}, text('switch_on')), list,
     el('div', { class: 'row' },
       el('button', { type: 'button', 'data-do': 'look', disabled: found === undefined, onclick: search }, text('look_again')),
       el('button', { type: 'button', 'data-do': 'type', 'aria-pressed': String(at?.typed === true), onclick: () => pick({ typed: true }) }, text('type_address')),
       some ? el('button', { type: 'button', class: 'quiet', onclick: () => { more = false; draw(); } }, app.t('page.back')) : null),
-    at ? secrets() : null);
+    at ? secrets() : wrong ? el('p', { class: 'error', role: 'alert' }, wrong) : null);
 }
 
 // secrets asks for what the register is tried with.
@@ -181,7 +212,13 @@ function shop() {
   el('details', { open: !!said.cloud }, el('summary', {}, text('with_cloud')),
     field('cloud', text('cloud'), { type: 'url', placeholder: 'https://' }), field('cloud_code', text('cloud_code'))),
   el('p', { class: 'soft' }, text('finish_what'))),
-  el('button', { type: 'button', class: 'quiet', onclick: () => { step = 1; draw(); } }, app.t('page.back')));
+  el('button', { type: 'button', class: 'quiet', onclick: () => go(1) }, app.t('page.back')));
+}
+
+function picture(svg, name) {
+  const e = document.importNode(new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement, true);
+  for (const [k, v] of entries({ class: 'qr', role: 'img', 'aria-label': name })) e.setAttribute(k, v);
+  return e;
 }
 
 // --- 3: what is shown once
@@ -189,18 +226,14 @@ function shop() {
 function notes() {
   const { el } = app;
   const done = state.done;
-  const picture = (svg, name) => {
-    const e = document.importNode(new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement, true);
-    for (const [k, v] of entries({ class: 'qr', role: 'img', 'aria-label': name })) e.setAttribute(k, v);
-    return e;
-  };
   put(numbered('step_notes'), el('p', { class: 'card state wait' }, text('once')),
     el('h2', {}, text('pin_of', { name: done.manager })), el('p', {}, el('code', { class: 'big', id: 'pin' }, done.pin)),
     done.tills.flatMap((x) => [el('h2', {}, text('token_of', { till: x.name })),
       el('div', { class: 'row' }, picture(x.qr, text('token_of', { till: x.name })), el('code', { class: 'grow token' }, x.token))]),
+    state.registers.filter((r) => r.spare).map((r) => el('p', { class: 'card' }, text('spare', { name: r.name, till: r.till }))),
     done.agent ? el('p', { class: 'card state good' }, text('enrolled', { agent: done.agent })) : null,
     done.trouble ? el('p', { class: 'error' }, text('not_enrolled', { detail: done.trouble })) : null,
-    el('div', { class: 'row' }, el('button', { type: 'button', class: 'main', 'data-do': 'noted', onclick: () => { step = 4; draw(); } }, text('noted'))));
+    el('div', { class: 'row' }, el('button', { type: 'button', class: 'main', 'data-do': 'noted', onclick: () => go(4) }, text('noted'))));
 }
 
 // --- 4: a receipt
@@ -208,22 +241,33 @@ function notes() {
 function receipt() {
   const { el, api } = app;
   const tills = state.done.tills;
-  const kinds = [['practice', text('test_practice')], ['real', text('test_real')]];
+  const kinds = [['training', text('test_training')], ['real', text('test_real')]];
   const end = async () => {
-    await api('POST', '/setup/end');
+    await api('POST', '/setup/end').catch(() => {}); // whether it was heard, is seen
     await app.begin();
   };
   const real = said.kind === 'real';
   put(numbered('step_test'),
     form(text(real ? 'test_go_real' : 'test_go'), async () => {
-      made = await api('POST', '/setup/test', { till: said.till || tills[0].id, real });
+      // A real one has one id until it has come to its end: asked for again it is the same.
+      const id = sessionStorage.test ??= crypto.getRandomValues(new Uint32Array(4)).join('-');
+      made = await api('POST', '/setup/test', { till: said.till || tills[0].id, real, id });
+      if (!made.trouble && !made.made?.some((r) => ['waiting', 'sending', 'checking'].includes(r.state))) delete sessionStorage.test;
       draw();
     },
     tills.length > 1 ? choice('till', text('test_till'), tills.map((x) => [x.id, x.name])) : null,
     choice('kind', text('test_kind'), kinds),
-    el('p', { class: real ? 'error' : 'soft' }, text(said.kind === 'real' ? 'test_real_what' : 'test_practice_what'))),
-    made ? el('ul', { class: 'list', id: 'made' }, made.made.filter((r) => r.id).map((r) => el('li', {}, el('div', { class: 'row' },
-      el('span', { class: 'dot ' + r.state, 'aria-hidden': 'true' }), el('strong', { class: 'grow' }, `${app.t('kind.' + r.kind)} · 0.01 AZN`)), el('p', {}, r.text), r.fiscal_id ? el('p', { class: 'soft' }, r.fiscal_id) : null)),
-    made.trouble ? el('li', {}, el('p', { class: 'error', role: 'alert' }, made.trouble)) : null) : null,
+    el('p', { class: real ? 'error' : 'soft' }, text(said.kind === 'real' ? 'test_real_what' : 'test_training_what'))),
+    made ? el('ul', { class: 'list', id: 'made' }, (made.made || []).map(outcome),
+      made.trouble ? el('li', {}, el('p', { class: 'error', role: 'alert' }, made.trouble)) : null) : null,
     el('div', { class: 'row' }, el('button', { type: 'button', class: made ? 'main' : '', 'data-do': 'end', onclick: end }, text('open_page'))));
+}
+
+// outcome is one receipt, or the X report. In training each says that it is none.
+function outcome(r) {
+  const { el } = app;
+  return el('li', {}, made.training ? el('p', { class: 'training' }, text('test_training_mark')) : null,
+    r.kind ? el('div', { class: 'row' }, el('span', { class: 'dot ' + r.state, 'aria-hidden': 'true' }), el('strong', { class: 'grow' }, `${app.t('kind.' + r.kind)} · 0.01 AZN`)) : null,
+    el('p', {}, r.text), r.fiscal_id ? el('p', { class: 'soft' }, r.fiscal_id) : null,
+    r.qr ? picture(r.qr, r.url) : null);
 }

@@ -3,7 +3,6 @@ package azsmart
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,10 +12,9 @@ import (
 	"unicode/utf8"
 
 	"ekassa/agent/receipt"
+	"ekassa/agent/register"
 	"ekassa/agent/register/tokentext"
 )
-
-var errNotAnswer = errors.New("no answer of this protocol")
 
 // answer is one JSON object of the register. Names are looked up in any letter
 // case, values read from text or number: the maker's tables, examples and
@@ -32,7 +30,7 @@ func decode(body []byte) (answer, error) {
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	a, err := object(body)
 	if err != nil {
-		return answer{}, fmt.Errorf("%w: %s", errNotAnswer, clip(string(body)))
+		return answer{}, fmt.Errorf("%w: %s", register.ErrNotAnswer, clip(string(body)))
 	}
 	return a, nil
 }
@@ -43,7 +41,7 @@ func object(body []byte) (answer, error) {
 		return answer{}, err
 	}
 	if fields == nil {
-		return answer{}, errNotAnswer
+		return answer{}, register.ErrNotAnswer
 	}
 	// Where two names differ in case only, the first in order counts, so that
 	// the same answer always means the same.

@@ -342,7 +342,7 @@ func fault(route string, a answer) error {
 	}
 	f := &register.Fault{Cause: causeOf(route, code), Code: a.codeText(), Text: a.message()}
 	if !told || !ok || code == 0 {
-		f.Cause, f.Err = register.Other, fmt.Errorf("%w: status %q", errNotAnswer, clip(a.text("status")))
+		f.Cause, f.Err = register.Other, fmt.Errorf("%w: status %q", register.ErrNotAnswer, clip(a.text("status")))
 	}
 	return f
 }

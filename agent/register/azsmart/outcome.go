@@ -144,7 +144,7 @@ func (d *Driver) outcome(route string, sent facts, a answer) register.Outcome {
 	fiscalID := a.ident("fiscalID")
 	switch {
 	case !told || !readable:
-		o.Err = fmt.Errorf("%w: no status or no code", errNotAnswer)
+		o.Err = fmt.Errorf("%w: no status or no code", register.ErrNotAnswer)
 	case success:
 		d.succeeded(&o, route, sent, a, code)
 	case fiscalID != "" || a.text("docStatus") == "1":

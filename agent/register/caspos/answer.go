@@ -3,7 +3,6 @@ package caspos
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -14,10 +13,9 @@ import (
 	"unicode/utf8"
 
 	"ekassa/agent/receipt"
+	"ekassa/agent/register"
 	"ekassa/agent/register/tokentext"
 )
-
-var errNotAnswer = errors.New("no answer of this protocol")
 
 // answer is the envelope of section 2. The HTTP status has no part in it: a
 // document that was made may be answered with 500.
@@ -35,13 +33,13 @@ func decode(body []byte) (answer, error) {
 	o, err := objectOf(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
 	if err != nil {
 		if len(bytes.TrimSpace(body)) == 0 {
-			return answer{}, fmt.Errorf("%w: it is empty", errNotAnswer)
+			return answer{}, fmt.Errorf("%w: it is empty", register.ErrNotAnswer)
 		}
-		return answer{}, fmt.Errorf("%w: %s", errNotAnswer, clip(string(body)))
+		return answer{}, fmt.Errorf("%w: %s", register.ErrNotAnswer, clip(string(body)))
 	}
 	code, ok := o.integer("code")
 	if !ok {
-		return answer{}, fmt.Errorf("%w: its code is %q", errNotAnswer, clip(o.text("code")))
+		return answer{}, fmt.Errorf("%w: its code is %q", register.ErrNotAnswer, clip(o.text("code")))
 	}
 	a := answer{code: code, verbal: clip(o.text("code")), message: clip(o.text("message")), whole: body}
 	if v, there := o.raw("data"); there {
@@ -60,7 +58,7 @@ func objectOf(b []byte) (object, error) {
 		return nil, err
 	}
 	if fields == nil {
-		return nil, errNotAnswer
+		return nil, register.ErrNotAnswer
 	}
 	// Of two spellings of one name the first in order counts, so that the same
 	// answer always means the same.

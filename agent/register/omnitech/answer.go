@@ -13,10 +13,9 @@ import (
 	"unicode/utf8"
 
 	"ekassa/agent/receipt"
+	"ekassa/agent/register"
 	"ekassa/agent/register/tokentext"
 )
-
-var errNotAnswer = errors.New("no answer of this protocol")
 
 // answer is one JSON object. Values are read from text or number.
 type answer struct {
@@ -30,7 +29,7 @@ func decode(body []byte) (answer, error) {
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	a, err := object(body)
 	if err != nil {
-		return answer{}, errNotAnswer // its text may be anybody's: it is not shown
+		return answer{}, register.ErrNotAnswer // its text may be anybody's: it is not shown
 	}
 	return a, nil
 }
@@ -40,7 +39,7 @@ func object(body []byte) (a answer, err error) {
 		return answer{}, err
 	}
 	if a.fields == nil {
-		return answer{}, errNotAnswer
+		return answer{}, register.ErrNotAnswer
 	}
 	a.whole = body
 	return a, nil

@@ -93,7 +93,7 @@ func (d *Driver) token(ctx context.Context, dead string) (string, error) {
 	f := &register.Fault{Cause: register.Credentials, Code: a.codeText(), Text: d.mask(a.message()), Err: errors.New("log in: refused")}
 	switch c := tokencode.Of(code); {
 	case !ok:
-		f.Cause, f.Err = register.Other, fmt.Errorf("log in: %w", errNotAnswer)
+		f.Cause, f.Err = register.Other, fmt.Errorf("log in: %w", register.ErrNotAnswer)
 	case isPIN(code):
 		s.never = true
 		f.Err = errPIN

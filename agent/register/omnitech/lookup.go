@@ -45,6 +45,8 @@ func (d *Driver) spans(sent order, around []time.Duration, before time.Duration)
 	return all, nil
 }
 
+var errNoNumber = errors.New("the request does not say on which number it stands")
+
 // orderOf reads a stored request.
 func orderOf(r register.Request) (o order, err error) {
 	known := false
@@ -86,7 +88,7 @@ func (d *Driver) Lookup(ctx context.Context, r register.Request) register.Eviden
 	}
 	after, ok := number(sent.After)
 	if !ok {
-		return cannotTell("nothing was asked", errors.New("the request does not say on which number it stands"))
+		return cannotTell("nothing was asked", errNoNumber)
 	}
 	_, last, err := d.info(ctx)
 	if err != nil {
@@ -97,12 +99,12 @@ func (d *Driver) Lookup(ctx context.Context, r register.Request) register.Eviden
 	switch {
 	case !ok || now < after:
 		return cannotTell(text, errors.New("the register's last number is none that it can have"))
-	case now == after && d.taken(r.Key):
-		return d.lookup(ctx, r, sent, last, text)
+	case d.taken(r.Key): // by an earlier attempt: it is not to be found by its number
+		after = 0
 	case now == after:
 		return register.Evidence{Found: register.NotFound, Text: text}
 	}
-	return d.lookup(ctx, r, sent, last, text)
+	return d.lookup(ctx, r, sent, after, now, text)
 }
 
 // taken says whether the register answered that the work was done before: its
@@ -129,8 +131,12 @@ func (d *Driver) before(ctx context.Context, r register.Request, sent order) (e 
 	d.mu.Lock()
 	m := d.seen
 	d.mu.Unlock()
-	if m == nil || m.ref != r.Key || m.last != sent.After {
-		m = &seen{ref: r.Key, last: sent.After}
+	last, ok := number(sent.After)
+	if !ok {
+		return cannotTell(text, errNoNumber), false
+	}
+	if m == nil || m.ref != r.Key || m.last != last {
+		m = &seen{ref: r.Key, last: last}
 	}
 	e = d.search(ctx, r, sent, text, spans, m)
 	d.mu.Lock()
@@ -145,10 +151,46 @@ var errNotListed = errors.New("the history does not have ours, although the numb
 // a number; on another number it may have more. It lets a history that takes
 // longer than one attempt may be come to its end in some.
 type seen struct {
-	ref, last string
-	spans     []span // where to look, of the first look
-	without   []span // ours
-	long      []span // more than an answer may be, or than was answered
+	ref         string
+	after, last int64            // the number before the attempt, 0 where any may be ours, and the one it stands on
+	spans       []span           // where to look, of the first look
+	without     []span           // ours
+	long        []span           // more than an answer may be, or than was answered
+	others      map[int64]string // the long id of each number after the attempt that is another document's; "": two claim it
+}
+
+// isOthers says whether each number since the attempt is another document's. Then
+// no further part of the history can have ours.
+func (m *seen) isOthers() bool {
+	certain := int64(0)
+	for _, id := range m.others {
+		if id != "" {
+			certain++
+		}
+	}
+	return m.after > 0 && m.last > m.after && certain == m.last-m.after
+}
+
+// note notes a row that is not ours. Only a document that was made has a number of
+// its own: a copy, or one that failed, may speak of somebody else's.
+func (m *seen) note(row answer) {
+	if m.after == 0 || !done(row) {
+		return
+	}
+	switch check, _ := row.integer("check_type"); check {
+	case opSale, opDeposit, opWithdraw, opRollback, opCorrection, opCreditPay, opUndoWhole, opPrepay, opMoneyBack:
+	default:
+		return
+	}
+	ids := idsOf(row.inner("token_response"))
+	n, ok := number(ids.number)
+	if !ok || n <= m.after || n > m.last || ids.whole() != nil {
+		return
+	}
+	if id, noted := m.others[n]; noted && id != ids.longID {
+		ids.longID = ""
+	}
+	m.others[n] = ids.longID
 }
 
 func (m *seen) isWithout(s span) bool {
@@ -163,16 +205,16 @@ func (m *seen) isLong(s span) bool {
 // takes longer than a question may, the next look goes on where this one ended, as
 // long as the register stands on the same number: it has made nothing since. What
 // was looked for to the end is looked for anew.
-func (d *Driver) lookup(ctx context.Context, r register.Request, sent order, last, text string) register.Evidence {
+func (d *Driver) lookup(ctx context.Context, r register.Request, sent order, after, last int64, text string) register.Evidence {
 	d.mu.Lock()
 	m := d.looking
 	d.mu.Unlock()
-	if m == nil || m.ref != r.Key || m.last != last {
+	if m == nil || m.ref != r.Key || m.last != last || m.after != after {
 		spans, err := d.spans(sent, windows, 0)
 		if err != nil {
 			return cannotTell(text, err)
 		}
-		m = &seen{ref: r.Key, last: last, spans: spans}
+		m = &seen{ref: r.Key, after: after, last: last, spans: spans, others: map[int64]string{}}
 	}
 	e := d.search(ctx, r, sent, text, m.spans, m)
 	var f *register.Fault
@@ -189,6 +231,9 @@ func (d *Driver) lookup(ctx context.Context, r register.Request, sent order, las
 func (d *Driver) search(ctx context.Context, r register.Request, sent order, text string, spans []span, m *seen) register.Evidence {
 	for _, s := range spans {
 		rows, err := d.history(ctx, s, r.Key, m)
+		if errors.Is(err, errNotListed) {
+			break
+		}
 		if err != nil {
 			return cannotTell(text+"; history", err)
 		}
@@ -205,15 +250,19 @@ func (d *Driver) search(ctx context.Context, r register.Request, sent order, tex
 // more in it than an answer can hold.
 const shortest = time.Minute
 
-// history gives the rows of a part of the history (17) that bear our int_ref. A
-// busy day is longer than an answer may be: it is then asked for in halves.
+// history gives the rows of a part of the history (17) that bear our int_ref, or
+// errNotListed where no part can have any. A busy day is longer than an answer may
+// be: it is then asked for in halves.
 func (d *Driver) history(ctx context.Context, s span, ref string, m *seen) (ours []answer, err error) {
 	if m.isWithout(s) {
 		return nil, nil
 	}
 	defer func() {
-		if err == nil && len(ours) == 0 {
-			m.without = append(m.without, s)
+		if err != nil || len(ours) > 0 {
+			return
+		}
+		if m.without = append(m.without, s); m.isOthers() {
+			err = errNotListed
 		}
 	}()
 	var a answer
@@ -234,7 +283,7 @@ func (d *Driver) history(ctx context.Context, s span, ref string, m *seen) (ours
 		middle := s.from.Add(s.to.Sub(s.from) / 2).Truncate(time.Second) // of both: the page does not say whether ends are included
 		for _, half := range []span{{s.from, middle}, {middle, s.to}} {
 			rows, err := d.history(ctx, half, ref, m)
-			if err != nil {
+			if err != nil && (len(ours) == 0 || !errors.Is(err, errNotListed)) {
 				return nil, err
 			}
 			ours = append(ours, rows...)
@@ -254,6 +303,8 @@ func (d *Driver) history(ctx context.Context, s span, ref string, m *seen) (ours
 	for _, row := range rows {
 		if row.text("int_ref") == ref {
 			ours = append(ours, row)
+		} else {
+			m.note(row)
 		}
 	}
 	return ours, nil
@@ -267,8 +318,8 @@ func (d *Driver) among(rows []answer, r register.Request, sent order) (e registe
 		if n, ok := row.integer("check_type"); ok && n != int64(sent.Request.RequestData.Check.Type) {
 			continue // another paper of the same reference
 		}
-		if status, ok := row.integer("operationStatus"); row.text("operationStatus") != "" && (!ok || status != 1) {
-			continue // not done
+		if !done(row) {
+			continue
 		}
 		ids := idsOf(row.inner("token_response"))
 		if err := ids.whole(); err != nil {
@@ -286,6 +337,12 @@ func (d *Driver) among(rows []answer, r register.Request, sent order) (e registe
 	doc.Printed = d.paperOut != r.Key
 	d.mu.Unlock()
 	return register.Evidence{Found: register.DocumentMade, Document: &doc}, true
+}
+
+// done says whether a row's document was made, as far as it says (section 8).
+func done(row answer) bool {
+	status, ok := row.integer("operationStatus")
+	return row.text("operationStatus") == "" || ok && status == 1
 }
 
 func cannotTell(text string, err error) register.Evidence {

@@ -2,6 +2,7 @@ package omnitech
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -61,6 +62,35 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// Where each number since the attempt is another document's, none of them is ours,
+// however much more history there is.
+func TestLookup_EndsWhereEveryNumberIsAnothers(t *testing.T) {
+	other := func(number int) string { return row("70000", 1, 1, parentID, number) }
+	for _, c := range []struct {
+		name, last, rows string
+		asked            int
+	}{
+		{"all", "29", other(28) + "," + other(29), 1},
+		{"by hand", "28", row("", 1, 1, parentID, 28), 1},
+		{"one twice", "29", other(28) + "," + other(28), 2},
+		{"one of before", "29", other(27) + "," + other(28), 2},
+		{"one is not told", "29", other(29), 2},
+		{"one that cannot be read", "28", row("70000", 1, 1, "", 28), 2},
+		{"one that failed", "28", row("70000", 1, 0, parentID, 28), 2},
+		{"a copy", "28", row("70000", 11, 1, parentID, 28), 2},
+		{"two claim one number", "28", other(28) + "," + row("70002", 1, 1, madeID, 28), 2},
+	} {
+		f := newFake(t)
+		f.says(opGetInfo, strings.Replace(info, `"last_doc_number":27`, `"last_doc_number":`+c.last, 1))
+		f.says(opHistory, `{"message":"success","transactions":[`+c.rows+`]}`)
+		d := f.driver()
+		e := d.Lookup(t.Context(), prepared(t, d, job(sold(), nil)))
+		if n := len(f.of(opHistory)); e.Found != register.CannotTell || !errors.Is(e.Err, errNotListed) || n != c.asked {
+			t.Errorf("%s: asked %d times, %+v", c.name, n, e)
+		}
+	}
+}
+
 func TestLookup_TakenBackAlready(t *testing.T) {
 	for rows, want := range map[string]register.Finding{
 		row("70001", 100, 1, madeID, 26): register.DocumentMade, // by an attempt that came late
@@ -76,6 +106,8 @@ func TestLookup_TakenBackAlready(t *testing.T) {
 		if o := d.Send(t.Context(), q); o.Verdict != register.Unknown {
 			t.Errorf("%+v", o)
 		}
+		// What a look of the attempt before has seen is of other numbers.
+		d.looking = &seen{ref: q.Key, after: 26, last: 27, others: map[int64]string{27: parentID}}
 		if e := d.Lookup(t.Context(), q); e.Found != want {
 			t.Errorf("%+v, want %s", e, want)
 		}

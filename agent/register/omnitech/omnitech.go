@@ -359,7 +359,7 @@ func (d *Driver) fault(name string, a answer) error {
 	case !ok && strings.EqualFold(a.text("message"), "success"): // history and statement (section 14)
 		return nil
 	case !ok:
-		return &register.Fault{Cause: register.Other, Text: d.mask(a.message()), Err: fmt.Errorf("%w: no code", errNotAnswer)}
+		return &register.Fault{Cause: register.Other, Text: d.mask(a.message()), Err: fmt.Errorf("%w: no code", register.ErrNotAnswer)}
 	}
 	m := meaning(name, code, a)
 	return &register.Fault{Cause: m.cause, Code: a.codeText(), Text: d.mask(a.message()), Err: fmt.Errorf("ask %s: register answers with code %d", name, code)}

@@ -116,7 +116,7 @@ func (d *Driver) outcome(route string, sent order, a answer) register.Outcome {
 	ids := idsOf(a)
 	switch {
 	case !ok:
-		o.Err = fmt.Errorf("%w: no code", errNotAnswer)
+		o.Err = fmt.Errorf("%w: no code", register.ErrNotAnswer)
 	case code == tokencode.Success, code == tokencode.NamesNotStored:
 		if err := ids.ours(sent); err != nil {
 			o.Err = fmt.Errorf("the answer is a success, yet %w", err)

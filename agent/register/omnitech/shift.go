@@ -59,7 +59,7 @@ func (d *Driver) do(ctx context.Context, name string, r request) (answer, regist
 	code, ok := a.code()
 	o = register.Outcome{Verdict: register.Unknown, Cause: register.Other, Code: a.codeText(), Text: d.mask(a.message())}
 	if !ok {
-		o.Err = fmt.Errorf("%w: no code", errNotAnswer)
+		o.Err = fmt.Errorf("%w: no code", register.ErrNotAnswer)
 		return a, o
 	}
 	if code == 0 {

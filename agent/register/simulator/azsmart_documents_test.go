@@ -130,7 +130,7 @@ func TestNew_SameKeyReturnsTheFirstDocument(t *testing.T) {
 	if fmt.Sprint(first) != fmt.Sprint(again) {
 		t.Errorf("first %v\nagain %v", first, again)
 	}
-	if _, err := s.CloseShift(); err != nil {
+	if _, err := s.CloseShift(0); err != nil {
 		t.Fatal(err)
 	}
 	if late := c.ok("/sale", keyed("a")); late["fiscalID"] != first["fiscalID"] {
@@ -202,7 +202,7 @@ func TestDuplicates_InTheOtherReadings(t *testing.T) {
 	}
 	s, c := open(t, quirk("key-until-z"))
 	c.ok("/sale", keyed("a"))
-	if _, err := s.CloseShift(); err != nil {
+	if _, err := s.CloseShift(0); err != nil {
 		t.Fatal(err)
 	}
 	c.code("/check_status", object{"documentExtID": "a"}, 9)

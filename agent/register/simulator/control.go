@@ -27,10 +27,7 @@ func (s *Simulator) controlAPI() http.Handler {
 	mux.HandleFunc("POST /sim/paper-in", func(w http.ResponseWriter, _ *http.Request) { s.LoadPaper(); tell(w, s.State()) })
 	mux.HandleFunc("POST /sim/sale", s.controlSale)
 	mux.HandleFunc("POST /sim/shift/open", s.controlOpen)
-	mux.HandleFunc("POST /sim/shift/close", func(w http.ResponseWriter, _ *http.Request) {
-		z, err := s.CloseShift()
-		done(w, z, err)
-	})
+	mux.HandleFunc("POST /sim/shift/close", s.controlClose)
 	mux.HandleFunc("POST /sim/clock", s.controlClock)
 	mux.HandleFunc("POST /sim/serial", s.controlSerial)
 	return mux
@@ -93,6 +90,17 @@ func (s *Simulator) controlOpen(w http.ResponseWriter, r *http.Request) {
 	}
 	err := s.OpenShift(in.Cashier)
 	done(w, s.State(), err)
+}
+
+func (s *Simulator) controlClose(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Printing int `json:"printing_ms"`
+	}
+	if !hear(w, r, &in) {
+		return
+	}
+	z, err := s.CloseShift(time.Duration(in.Printing) * time.Millisecond)
+	done(w, z, err)
 }
 
 func (s *Simulator) controlClock(w http.ResponseWriter, r *http.Request) {

@@ -56,13 +56,17 @@ func TestControl_DoesByHandWhatAPersonDoes(t *testing.T) {
 	c.code("/sale", keyed("b"), 22)
 	c.control("POST", "/sim/clock", `{"offset":"tomorrow"}`, 400)
 	c.control("POST", "/sim/clock", `{"ofset":"1h"}`, 400)
-	if got := c.control("POST", "/sim/shift/close", ``, 200); !strings.Contains(got, `"number": 3`) {
+	c.control("POST", "/sim/shift/close", `{"printing":1}`, 400)
+	if got := c.control("POST", "/sim/shift/close", `{"printing_ms":60000}`, 200); !strings.Contains(got, `"number": 3`) {
 		t.Error(got)
 	}
 	if got := c.control("GET", "/sim/shifts", ``, 200); !strings.Contains(got, `"drawer": 1100`) {
 		t.Error(got)
 	}
 	if got := c.control("GET", "/sim/paper", "", 200); !strings.Contains(got, "Z-HESABAT") {
+		t.Error(got)
+	}
+	if got := c.control("POST", "/sim/shift/open", ``, 409); !strings.Contains(got, "still being printed") {
 		t.Error(got)
 	}
 	c.control("POST", "/sim/serial", `{"serial":"B"}`, 200)

@@ -20,7 +20,8 @@ type device struct {
 	clock    func() time.Time
 	offset   time.Duration // of the register's clock
 	waiting  []waiting
-	paper    string // the last thing printed
+	prints   time.Time // a long report, until then
+	paper    string    // the last thing printed
 	requests map[string]int
 }
 
@@ -84,6 +85,9 @@ func (v *visit) processing(match func(*Document) bool) *Document {
 func (v *visit) idle() error {
 	if len(v.waiting) > 0 {
 		return refuse(Busy, "another document is still being processed")
+	}
+	if v.prints.After(v.clock()) {
+		return refuse(Busy, "a report is still being printed")
 	}
 	return nil
 }

@@ -26,6 +26,6 @@
 // answer is written. The ledger is the truth; what a client was told, or not
 // told, never changes it.
 //
-// The agent's own program never links this package; only tests and the command
-// ekassa-sim do.
+// Nothing that serves a shop knows this package: tests do, the command ekassa-sim,
+// and package training, whose agent has a journal of its own to throw away.
 package simulator

@@ -24,6 +24,7 @@ type omnitech struct {
 	misses   map[string]int                  // wrong passwords in a row
 	report   map[string]string               // a report that did not come out, as text
 	failures map[string][]answer             // rows of the history, under the quirk
+	written  map[string]json.RawMessage      // rows of the history, by fiscal id: a document does not change
 }
 
 var omnitechMaker = maker{
@@ -47,7 +48,7 @@ func speakOmnitech(cfg *Config, q quirks) (dialect, error) {
 
 func newOmnitech(user, password string, q quirks) *omnitech {
 	return &omnitech{user: user, password: password, quirks: q, sessions: map[string]map[string]time.Time{},
-		misses: map[string]int{}, report: map[string]string{}, failures: map[string][]answer{}}
+		misses: map[string]int{}, report: map[string]string{}, failures: map[string][]answer{}, written: map[string]json.RawMessage{}}
 }
 
 // omniPath is the one URL for everything. The older API on "/" is not spoken.

@@ -206,14 +206,17 @@ func (c *omniCall) history() (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := []answer{}
+	rows := []any{}
 	for _, d := range c.v.tok.docs {
 		listed := d.Kind == Sale || !c.quirks.has(quirkHistorySales)
 		if c.quirks.has(quirkDatabaseFails) && !d.ByHand {
 			listed = false
 		}
 		if listed && d.Kind != Copy && d.Kind != Interim && !d.At.Before(from) && !d.At.After(to) {
-			rows = append(rows, c.row(d))
+			if c.written[d.FiscalID] == nil {
+				c.written[d.FiscalID] = omniJSON(c.row(d))
+			}
+			rows = append(rows, c.written[d.FiscalID])
 		}
 	}
 	for _, row := range c.failures[c.v.tok.serial] {

@@ -291,9 +291,15 @@ func (s *Simulator) OpenShift(cashier string) error {
 	return s.dev.byHand(func(v *visit) error { return v.openShift(cashier) })
 }
 
-// CloseShift closes it by hand and makes the Z report.
-func (s *Simulator) CloseShift() (z ClosedShift, err error) {
-	err = s.dev.byHand(func(v *visit) error { z, _, _, err = v.closeShift(false); return err })
+// CloseShift closes it by hand and makes the Z report, which keeps the device busy
+// for as long as it takes to print.
+func (s *Simulator) CloseShift(printing time.Duration) (z ClosedShift, err error) {
+	err = s.dev.byHand(func(v *visit) error {
+		if z, _, _, err = v.closeShift(false); err == nil {
+			v.prints = v.clock().Add(printing)
+		}
+		return err
+	})
 	return z, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 )
 
 // State is what a printer may suffer from.
@@ -19,6 +20,8 @@ type State struct {
 	CoverOpen bool
 	Mute      bool // does not answer questions, as many do
 	Rude      bool // hangs up in the middle of what it is sent
+
+	Late time.Duration // before it answers a question
 }
 
 // Config of a printer.
@@ -109,7 +112,8 @@ func (p *Printer) print(conn net.Conn) {
 	}
 	p.mu.Unlock()
 	d := decoder{in: bufio.NewReader(in), cut: p.keep, answer: func(question byte) {
-		if b, ok := p.status(question); ok {
+		if b, late, ok := p.status(question); ok {
+			time.Sleep(late)
 			_, _ = conn.Write([]byte{b}) // who hung up asks no more
 		}
 	}}
@@ -123,14 +127,14 @@ func (p *Printer) print(conn net.Conn) {
 	}
 }
 
-// status is the answer to DLE EOT n.
-func (p *Printer) status(question byte) (answer byte, ok bool) {
+// status is the answer to DLE EOT n, and how long it takes.
+func (p *Printer) status(question byte) (answer byte, late time.Duration, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	answer = 0x12 // two bits are always set
 	switch {
 	case p.state.Mute || question < 1 || question > 4:
-		return 0, false
+		return 0, 0, false
 	case question == 4 && p.state.NoPaper:
 		answer |= 0x60
 	case question == 2 && p.state.NoPaper:
@@ -138,7 +142,7 @@ func (p *Printer) status(question byte) (answer byte, ok bool) {
 	case question == 2 && p.state.CoverOpen:
 		answer |= 0x04
 	}
-	return answer, true
+	return answer, p.state.Late, true
 }
 
 func (p *Printer) keep(paper Paper) {

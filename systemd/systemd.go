@@ -9,6 +9,11 @@ import _ "embed"
 //go:embed ekassa-agent.service
 var AgentUnit string
 
+// AgentSocket is the unit of the socket that AgentUnit is given, port 80.
+//
+//go:embed ekassa-agent.socket
+var AgentSocket string
+
 // AgentUsers makes the user that the unit names, in sysusers.d(5)'s form.
 //
 //go:embed ekassa-agent.sysusers

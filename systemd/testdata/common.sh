@@ -10,10 +10,9 @@ die() {
 	systemctl --no-pager list-jobs
 	systemctl --no-pager --full status ekassa-agent sim ekassa-sim
 	curl -sS --max-time 5 "$api/readyz"
-	uptime
 	df -h /
 	journalctl --no-pager -b -p warning -n 20
-	journalctl --no-pager -b -u ekassa-agent -n 40
+	journalctl --no-pager -b -o short-precise -u ekassa-agent -u ekassa-agent.socket -n 60
 	exit 1
 }
 ok() { echo "ok $*"; }
@@ -25,6 +24,7 @@ within() { # SECONDS COMMAND...
 		sleep 0.1
 	done
 }
+home() { curl -fsS --max-time 5 -H 'Accept: text/html' "http://$1/" | grep -q '<title>'; } # of the page, at port 80
 main() { systemctl show -p MainPID --value ekassa-agent; }
 running() { [ "$(ekassa-agent status)" = running ]; }
 restarted() { running && [ "$(main)" != "$1" ] && curl -fsS -o /dev/null "$api/readyz"; }

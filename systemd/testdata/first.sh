@@ -1,11 +1,35 @@
 # The first boot: the package is installed, sells, is killed, hangs, is stopped.
 . /root/common.sh
 
-dpkg -i /root/old.deb >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; die "dpkg -i"; }
-within 20 running || die "not running after the installation"
+# First the package of before: its configuration was a conffile, and it had no socket.
+# What somebody wrote into that outlives the update, and nobody is asked.
+dpkg -i /root/before.deb >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; die "dpkg -i of the package of before"; }
+within 20 running || die "the package of before does not run"
+echo '# mine' >>$config
+before=$(main)
+dpkg -i /root/old.deb </dev/null >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; die "dpkg -i"; }
+within 20 restarted "$before" || die "not running after the installation"
+grep -q '^# mine$' $config || die "the update took the configuration of before"
 [ "$(stat -c '%U %a' /var/lib/ekassa-agent)" = "ekassa-agent 700" ] || die "data folder: $(stat -c '%U %a' /var/lib/ekassa-agent)"
 [ "$(stat -c '%U:%G %a' $config)" = "root:ekassa-agent 640" ] || die "configuration: $(stat -c '%U:%G %a' $config)"
 ok installed, runs as its own user
+
+# The page at port 80, by a service that may not listen there, under the same guard.
+within 10 home localhost || die "http://localhost/ is not the page: $(systemctl --no-pager status ekassa-agent.socket)"
+grep -q '^CapEff:[[:space:]]*0*$' "/proc/$(main)/status" || die "it has capabilities: $(grep Cap "/proc/$(main)/status")"
+[ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: evil.example' http://localhost/)" = 403 ] || die "a stranger's name is answered at port 80"
+ekassa-agent stop || die "stop"
+curl -s --max-time 5 -o /dev/null http://localhost/ && die "port 80 is open while the agent is stopped"
+[ "$(ekassa-agent status)" = stopped ] || die "a browser has started what was stopped"
+/root/ekassa-sim azsmart --listen 0.0.0.0:80 >/root/other.log 2>&1 &
+other=$!
+within 10 curl -sS -o /dev/null http://127.0.0.1/ || die "the other program does not start"
+ekassa-agent start && within 20 curl -fsS -o /dev/null "$api/readyz" || die "no agent where another program has port 80"
+ekassa-agent doctor --lang en --config $config >/root/doctor # exits 1: it is not set up yet
+grep -q '^! port 80: ' /root/doctor || { cat /root/doctor; die "the doctor says nothing of the other program"; }
+kill "$other" && wait "$other"
+ekassa-agent restart && within 10 home localhost || die "no page at port 80 once the other program is gone"
+ok the page at port 80, without a capability, and without port 80 where that is taken
 
 exposure=$(systemd-analyze security ekassa-agent.service --no-pager | sed -n 's/.*exposure level for [^:]*: \([0-9.]*\).*/\1/p')
 awk -v e="$exposure" 'BEGIN { exit !(e != "" && e <= 2.0) }' || die "exposure $exposure"
@@ -37,7 +61,9 @@ step end '{}' | grep -q '"ok"' || die "end"
 systemctl restart ekassa-agent || die "does not start after the first start"
 sell page-1 | grep -q '"state":"fiscal"' || die "what was set up on the page does not last: $(state page-1)"
 step state '{}' | grep -q '"status":404' || die "the first start is open again"
-ekassa-agent doctor --config $config >/root/doctor # there is no network here, which it minds
+# There is no network here, which it minds, and which keeps nobody from selling.
+ekassa-agent doctor --lang en --config $config >/root/doctor || { cat /root/doctor; die "the doctor fails without a network"; }
+grep -q '^! name ekassa.local: ' /root/doctor || { cat /root/doctor; die "the doctor does not mind that there is no network"; }
 grep -q '✓ register kassa-1: ' /root/doctor && grep -q '✓ till till-1: ' /root/doctor || { cat /root/doctor; die "the doctor after the first start"; }
 rm /var/lib/ekassa-agent/setup.json
 ok set up on the page
@@ -53,6 +79,7 @@ before=$(main)
 kill -9 "$before"
 within 15 restarted "$before" || die "not back after kill -9"
 fiscal first-1 || die "the receipt is gone after kill -9"
+within 10 home localhost || die "no page at port 80 after kill -9"
 ok back after kill -9
 
 mkdir -p /run/systemd/system/ekassa-agent.service.d

@@ -39,15 +39,14 @@ KEY
 	echo "looking at $url for $arch"
 	apt-get -q update -o Dir::Etc::sourcelist="$list" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any ||
 		refuse "the list of packages cannot be fetched, or its signature is not ours; see the lines above"
-	# Nobody can be asked here, where the input is this script: settings that were
-	# changed stay as they are.
-	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold ekassa-agent </dev/null ||
+	# Nobody can be asked here, where the input is this script.
+	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends ekassa-agent </dev/null ||
 		refuse "the package cannot be fetched, or is not the one that was signed; see the lines above"
 	cat <<'NEXT'
 
 ekassa-agent runs. Next, question by question:
   sudo ekassa-agent setup --config /etc/ekassa-agent/agent.yaml
-or on its page, port 8787, with the code that this prints:
+or on its page, http://ekassa.local, with the code that this prints:
   sudo ekassa-agent setup --code --config /etc/ekassa-agent/agent.yaml
 NEXT
 }

@@ -27,24 +27,33 @@ func TestReadme_ItsCommandsWork(t *testing.T) {
 	}
 }
 
-// TestGuide_ItsCommandsPrintWhatItSays: each line of a block of text stands in what
-// was printed, after the one before it; … stands for anything.
 func TestGuide_ItsCommandsPrintWhatItSays(t *testing.T) {
-	const guide = "../agent/manual/GUIDE.md"
-	out := follow(t, guide)
+	printsWhatItSays(t, "../agent/manual/GUIDE.md", 30)
+}
+
+func TestSimulator_ItsCommandsPrintWhatItSays(t *testing.T) {
+	printsWhatItSays(t, "../agent/register/simulator/README.md", 35)
+}
+
+// printsWhatItSays runs a page's commands: each line of a block of text stands in what
+// was printed, after the one before it; … stands for anything. least is how many lines
+// there must be.
+func printsWhatItSays(t *testing.T, page string, least int) {
+	t.Helper()
+	out := follow(t, page)
 	rest, lines := out, 0
-	for _, block := range blocks(t, guide, "text") {
+	for _, block := range blocks(t, page, "text") {
 		for line := range strings.Lines(block.text) {
 			line = strings.TrimSpace(line)
 			at := regexp.MustCompile(strings.ReplaceAll(regexp.QuoteMeta(line), "…", ".*")).FindStringIndex(rest)
 			if at == nil {
-				t.Fatalf("the guide's commands did not print, here:\n%s\nbut:\n%.4000s", line, rest)
+				t.Fatalf("the commands of %s did not print, here:\n%s\nbut:\n%.4000s", page, line, rest)
 			}
 			rest, lines = rest[at[1]:], lines+1
 		}
 	}
-	if lines < 30 {
-		t.Errorf("the guide says of only %d lines that they are printed", lines)
+	if lines < least {
+		t.Errorf("%s says of only %d lines that they are printed", page, lines)
 	}
 }
 
@@ -128,7 +137,7 @@ func follow(t *testing.T, page string) string {
 			script.WriteString(b.text)
 		}
 	}
-	ports := strings.NewReplacer("127.0.0.1:8787", free(t), "127.0.0.1:8008", free(t), "127.0.0.1:8788", free(t), "127.0.0.1:1883", free(t))
+	ports := strings.NewReplacer("127.0.0.1:8787", free(t), "127.0.0.1:8008", free(t), "127.0.0.1:8788", free(t), "127.0.0.1:1883", free(t), "127.0.0.1:8989", free(t), "127.0.0.1:5544", free(t))
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", ports.Replace(script.String()))

@@ -28,7 +28,7 @@ require (
 	golang.org/x/image v0.47.0 // draws letters where no printer has them
 	golang.org/x/net v0.62.0 // newer than zeroconf asks for
 	golang.org/x/sync v0.24.0 // runs the parts and waits for all
-	golang.org/x/sys v0.49.0 // how much room a disk has on Windows; sockets across exec
+	golang.org/x/sys v0.49.0 // how much room a disk has on Windows; sockets across exec, and their end
 	golang.org/x/term v0.47.0 // is there a terminal
 	golang.org/x/text v0.43.0 // languages, and names in normal form
 	pgregory.net/rapid v1.3.0 // tests: properties

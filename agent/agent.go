@@ -96,7 +96,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		o.Log.Warn(w.String())
 	}
 	o.own = cfg.Settings
-	listener, others, err := listen(cfg.Listen, o.Sockets, o.Log)
+	listener, others, err := openTills(cfg.Listen, o.Sockets, o.Log)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"ekassa/agent/config"
 	"ekassa/agent/dispatch"
 	"ekassa/agent/frontdoor"
+	"ekassa/agent/listen"
 	"ekassa/agent/receipt"
 	"ekassa/cloud/wire"
 )
@@ -28,7 +29,7 @@ func openDoors(list []config.FrontDoor) (doors []door, err error) {
 			closeDoors(doors)
 			return nil, fmt.Errorf("open front_doors[%d]: this program has no door for %s yet; use %s", n, d.Protocol, wire.DriverAzSmart)
 		}
-		l, err := net.Listen("tcp", d.Listen)
+		l, err := listen.TCP(d.Listen)
 		if err != nil {
 			closeDoors(doors)
 			return nil, fmt.Errorf("listen for %s on front_doors[%d] %s: %w; stop the other program or choose another listen",

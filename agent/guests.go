@@ -18,6 +18,7 @@ import (
 
 	"ekassa/agent/config"
 	"ekassa/agent/dispatch"
+	"ekassa/agent/listen"
 	"ekassa/agent/receipt"
 	"ekassa/agent/slip"
 	"ekassa/agent/texts"
@@ -48,7 +49,7 @@ func openGuests(cfg config.Config, receipts *receipts, desk *dispatch.Desk, o Op
 		return nil, err
 	}
 	if g.slip.Listen != "" {
-		if g.listener, err = net.Listen("tcp", g.slip.Listen); err != nil {
+		if g.listener, err = listen.TCP(g.slip.Listen); err != nil {
 			return nil, fmt.Errorf("listen for guests on %s: %w; stop the other program or choose another slip.listen", g.slip.Listen, errors.Unwrap(err))
 		}
 	}

@@ -58,11 +58,12 @@ var mayImport = map[string][]string{
 	},
 	// The simulator knows the protocol page only: what it shared with the driver
 	// would hide that driver's mistakes.
-	"agent/register/simulator": {},
+	"agent/register/simulator": {"agent/listen"},
 	// The parts know the nouns and never each other.
 	"agent/journal":   {"agent/durable", "agent/receipt", "agent/register"},
 	"agent/dispatch":  {"agent/crash", "agent/receipt", "agent/register"},
 	"agent/crash":     {}, // does nothing in what is shipped
+	"agent/listen":    {},
 	"agent/discovery": {},
 	"agent/machine":   {},
 	"agent/texts":     {"agent/receipt", "agent/register"}, // it words their codes
@@ -104,7 +105,7 @@ var mayImport = map[string][]string{
 	"cloud/cmd/ekassa-cloud": {"cloud", "cloud/config", "cloud/fleet", "cloud/usage"},
 	// One page sees them all.
 	"agent": {
-		"agent/announce", "agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/machine", "agent/manual", "agent/page", "agent/people", "agent/receipt", "agent/register",
+		"agent/announce", "agent/config", "agent/crash", "agent/credential", "agent/discovery", "agent/dispatch", "agent/durable", "agent/frontdoor", "agent/journal", "agent/listen", "agent/machine", "agent/manual", "agent/page", "agent/people", "agent/receipt", "agent/register",
 		"agent/register/azsmart", "agent/register/caspos", "agent/register/omnitech", "agent/setup", "agent/slip", "agent/texts", "agent/till", "agent/token", "agent/update", "agent/uplink", "cloud/wire",
 	},
 	// It alone of the agent's program knows the simulator, beside an agent of its own.
@@ -118,7 +119,7 @@ var mayImport = map[string][]string{
 	"agent/till/replay":        {}, // a till in software knows the API only
 	"agent/clients":            {}, // made to be copied into others' tills
 	"agent/clients/generate":   {"agent/openapi"},
-	"agent/slip/printer":       {}, // a receipt printer in software knows ESC/POS only
+	"agent/slip/printer":       {"agent/listen"}, // a receipt printer in software knows ESC/POS only
 	"agent/cmd/ekassa-sim":     {"agent/register/simulator", "agent/slip/printer", "agent/till/replay", "cloud/usage"},
 }
 

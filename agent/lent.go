@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+
+	"ekassa/agent/listen"
 )
 
 // lent is a socket that whoever started the program has opened and keeps: systemd
@@ -17,10 +19,10 @@ type lent struct {
 	addr netip.AddrPort // listen's address, at the socket's port
 }
 
-// listen opens the agent's own address, or takes the lent socket that has its port
+// openTills opens the agent's own address, or takes the lent socket that has its port
 // already; others are the lent sockets besides. One that cannot be served on is left
 // alone: tills come by the agent's own.
-func listen(address string, sockets []*os.File, log *slog.Logger) (own net.Listener, others []net.Listener, err error) {
+func openTills(address string, sockets []*os.File, log *slog.Logger) (own net.Listener, others []net.Listener, err error) {
 	addr, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read listen %q: %w", address, err)
@@ -45,7 +47,7 @@ func listen(address string, sockets []*os.File, log *slog.Logger) (own net.Liste
 		others = append(others, l)
 	}
 	if own == nil {
-		if own, err = net.Listen("tcp", address); err != nil {
+		if own, err = listen.TCP(address); err != nil {
 			closeAll(others)
 			return nil, nil, fmt.Errorf("listen for tills on %s: %w; stop the other program or choose another listen", address, errors.Unwrap(err))
 		}

@@ -29,6 +29,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"ekassa/agent/listen"
 	"ekassa/agent/receipt"
 	"ekassa/agent/register/simulator"
 	"ekassa/cloud/broker/brokertest"
@@ -100,10 +101,14 @@ func (f *testFleet) sign(c *x509.Certificate, key any) *x509.Certificate {
 
 func (f *testFleet) open() {
 	f.Helper()
+	l, err := listen.TCP(f.addr)
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.broker = mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler), InlineClient: true})
-	err := errors.Join(
+	err = errors.Join(
 		f.broker.AddHook(new(auth.AllowHook), nil),
-		f.broker.AddListener(brokertest.NewTCP(f.broker, f.addr, f.tls)),
+		f.broker.AddListener(brokertest.Over(f.broker, tls.NewListener(l, f.tls))),
 		f.broker.Subscribe("ekassa/v1/+/+", 1, f.take),
 		f.broker.Serve(),
 	)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ekassa/agent/listen"
 	"ekassa/agent/receipt"
 	"ekassa/agent/register/simulator"
 	"ekassa/agent/till/tilltest"
@@ -17,7 +18,7 @@ import (
 // that hangs. alive ends it, and a register stands there instead.
 func silent(t *testing.T) (addr string, alive func() *simulator.Simulator) {
 	t.Helper()
-	l, err := net.Listen("tcp", newHost()+":8008")
+	l, err := listen.TCP(newHost() + ":8008")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestDial_AFailureLeavesNothingBehind(t *testing.T) {
 			})
 		}
 	})
-	for _, addr := range []string{silent.Addr().String(), freeAddr(t), "127.0.0.1:1"} {
+	for _, addr := range []string{silent.Addr().String(), newAddr(), "127.0.0.1:1"} {
 		u := New(Config{Agent: agentID, Broker: "mqtt://" + addr, Pace: Pace{Answer: 200 * time.Millisecond, Alive: time.Second}})
 		for range 3 {
 			if l, err := u.dial(t.Context(), wire.Presence{}); err == nil {
@@ -48,7 +48,7 @@ func TestDial_AFailureLeavesNothingBehind(t *testing.T) {
 }
 
 func TestDial_AConnectionLeavesNothingBehind(t *testing.T) {
-	addr := freeAddr(t)
+	addr := newAddr()
 	b := &mochiBroker{}
 	b.start(t, addr)
 	before := goleak.IgnoreCurrent()

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 
 	"ekassa/agent/journal"
+	"ekassa/agent/listen"
 	"ekassa/agent/receipt"
 	"ekassa/cloud/broker/brokertest"
 	"ekassa/cloud/wire"
@@ -46,10 +48,14 @@ func (b *mochiBroker) start(t testing.TB, addr string) {
 	t.Helper()
 	o := &mochi.Options{Logger: slog.New(slog.DiscardHandler), Capabilities: mochi.NewDefaultServerCapabilities()}
 	o.Capabilities.MaximumPacketSize = maxPacket
+	l, err := listen.TCP(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
 	b.server = mochi.New(o)
 	if err := errors.Join(
 		b.server.AddHook(new(auth.AllowHook), nil),
-		b.server.AddListener(brokertest.NewTCP(b.server, addr, nil)),
+		b.server.AddListener(brokertest.Over(b.server, l)),
 		b.server.Serve(),
 	); err != nil {
 		t.Fatal(err)
@@ -68,12 +74,12 @@ type mosquitto struct{ cmd *exec.Cmd }
 
 func (b *mosquitto) start(t testing.TB, addr string) {
 	t.Helper()
-	_, port, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nmax_packet_size %d\nuser root\n", port, maxPacket)
+	text := fmt.Sprintf("listener %s %s\nallow_anonymous true\nmax_packet_size %d\nuser root\n", port, host, maxPacket)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -107,15 +113,13 @@ func until(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// freeAddr gives an address on loopback that a broker can come back to.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+var hosts atomic.Int32
+
+// newAddr gives an address on loopback that a broker can come back to: nothing else
+// of this machine is given it meanwhile.
+func newAddr() string {
+	n, pid := int(hosts.Add(1)), os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d:1883", 1+pid%250, pid/250%250, 1+n%250)
 }
 
 // cloud is the far end: it stores each number once, and says what it has.
@@ -435,7 +439,7 @@ func both(t *testing.T, test func(t *testing.T, b broker, addr string)) {
 	for name, b := range map[string]broker{"mochi": &mochiBroker{}, "mosquitto": &mosquitto{}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			addr := freeAddr(t)
+			addr := newAddr()
 			b.start(t, addr)
 			t.Cleanup(func() { b.kill(t) })
 			test(t, b, addr)

@@ -95,7 +95,7 @@ func TestRun_WhatChangesIsToldSoonAndPresenceAgain(t *testing.T) {
 
 func TestRun_LostAcknowledgementsAreOnlyToldAgain(t *testing.T) {
 	t.Parallel()
-	addr := freeAddr(t)
+	addr := newAddr()
 	b := &mochiBroker{}
 	b.start(t, addr)
 	defer b.kill(t)
@@ -186,7 +186,7 @@ func TestRun_WhatTheCloudRefusesDoesNotStopTheRest(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		t.Run(fmt.Sprint("plain ", plain), func(t *testing.T) {
 			t.Parallel()
-			addr := freeAddr(t)
+			addr := newAddr()
 			b := &mochiBroker{}
 			b.start(t, addr)
 			t.Cleanup(func() { b.kill(t) })
@@ -220,7 +220,7 @@ func TestRun_WhatTheCloudRefusesDoesNotStopTheRest(t *testing.T) {
 // A cloud that was restored from a backup asks for what it has acknowledged.
 func TestRun_TellsAgainWhatTheCloudHasLost(t *testing.T) {
 	t.Parallel()
-	addr := freeAddr(t)
+	addr := newAddr()
 	b := &mochiBroker{}
 	b.start(t, addr)
 	defer b.kill(t)
@@ -282,7 +282,7 @@ func TestRun_SettingsAreTakenOnceAndReportedOnEachConnection(t *testing.T) {
 
 func TestRun_CommandsAreDoneAtMostOnce(t *testing.T) {
 	t.Parallel()
-	addr := freeAddr(t)
+	addr := newAddr()
 	b := &mochiBroker{}
 	b.start(t, addr)
 	defer b.kill(t)
@@ -334,7 +334,7 @@ func TestRun_CommandsAreDoneAtMostOnce(t *testing.T) {
 // and never does it again.
 func TestRun_ACommandThatWasCutIsNotBegunAgain(t *testing.T) {
 	t.Parallel()
-	addr := freeAddr(t)
+	addr := newAddr()
 	b := &mochiBroker{}
 	b.start(t, addr)
 	defer b.kill(t)
@@ -362,7 +362,7 @@ func TestRun_ACommandThatWasCutIsNotBegunAgain(t *testing.T) {
 
 func TestRun_ALateCommandStillRunsWhenTheConnectionIsLost(t *testing.T) {
 	t.Parallel()
-	addr := freeAddr(t)
+	addr := newAddr()
 	b := &mochiBroker{}
 	b.start(t, addr)
 	defer func() { b.kill(t) }()
@@ -388,7 +388,7 @@ func TestRun_ALateCommandStillRunsWhenTheConnectionIsLost(t *testing.T) {
 
 func TestRun_EndsAtOnceWithoutABroker(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, freeAddr(t))
+	s := newShop(t, newAddr())
 	u, stop := s.connect()
 	until(t, "a failure is known", func() bool { return u.State().Problem != "" })
 	began := time.Now()

@@ -4,6 +4,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"ekassa/agent/listen"
 )
 
 // gate is a listener that can be taken away for a while and come back on the same
@@ -23,7 +25,7 @@ type gate struct {
 }
 
 func openGate(addr string) (*gate, error) {
-	inner, err := net.Listen("tcp", addr)
+	inner, err := listen.TCP(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +81,7 @@ func (g *gate) pause(d time.Duration) bool {
 }
 
 func (g *gate) reopen() error {
-	inner, err := net.Listen("tcp", g.addr)
+	inner, err := listen.TCP(g.addr)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"ekassa/agent/listen"
 )
 
 // State is what a printer may suffer from.
@@ -48,7 +50,7 @@ type Printer struct {
 
 // Start makes a printer that listens until it is closed.
 func Start(c Config) (*Printer, error) {
-	l, err := net.Listen("tcp", c.Listen)
+	l, err := listen.TCP(c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("start the printer on %s: %w", c.Listen, errors.Unwrap(err))
 	}

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -68,10 +69,19 @@ func free(t testing.TB) string {
 	return l.Addr().String()
 }
 
+var hosts atomic.Int32
+
+// newHost gives an address on loopback that nothing else of this machine is given, so
+// that a process can come back to it.
+func newHost() string {
+	n, pid := int(hosts.Add(1)), os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 1+pid%250, pid/250%250, 1+n%250)
+}
+
 // newProcess writes a cloud.yaml; more is added to it.
 func newProcess(t testing.TB, more string) *process {
 	t.Helper()
-	p := &process{TB: t, dir: t.TempDir(), web: free(t)}
+	p := &process{TB: t, dir: t.TempDir(), web: newHost() + ":8788"}
 	p.must(os.WriteFile(p.config(), []byte(fmt.Sprintf("data_dir: data\nlisten: %q\n%s\n", p.web, more)), 0o600))
 	var err error
 	p.log, err = os.Create(filepath.Join(p.dir, "log"))

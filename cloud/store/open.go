@@ -88,7 +88,7 @@ func (s *store) once(ctx context.Context, do func(tx *tx) error) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeConn(conn, err)) }()
+	defer func() { err = errors.Join(err, s.giveBack(conn, err)) }()
 	if s.read != s.write {
 		ctx = context.WithoutCancel(ctx)
 	}
@@ -106,14 +106,20 @@ func (s *store) once(ctx context.Context, do func(tx *tx) error) (err error) {
 	return err
 }
 
-// closeConn gives a connection back to the pool; after a database's error it is
-// dropped, since nobody knows what state that left it in.
-func closeConn(conn *sql.Conn, failed error) error {
-	if failed != nil && !ours(failed) {
-		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // says the same back
-		return nil
+// giveBack gives a connection back to the pool. After an error of SQLite it is
+// dropped, since nobody knows what state that left it in; PostgreSQL's driver looks
+// itself before its next use (pgx, stdlib.Conn.ResetSession). There nothing else may
+// be asked of a connection here: its transaction may be rolled back at this very
+// moment, as whoever asked has gone, and [sql.Conn.Raw] panics then (Go 1.26).
+func (s *store) giveBack(conn *sql.Conn, failed error) error {
+	if failed == nil || ours(failed) {
+		return conn.Close()
 	}
-	return conn.Close()
+	if s.read != s.write {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // says the same back
+	}
+	_ = conn.Close() // what failed is told
+	return nil
 }
 
 func ours(err error) bool {

@@ -124,7 +124,7 @@ var mayImport = map[string][]string{
 }
 
 // testOnly packages help tests, may import anything, and are in no program.
-var testOnly = []string{"cloud/broker/brokertest", "cloud/store/storetest", "cloud/browsertest", "agent/register/registertest", "agent/till/tilltest", "agent/e2e", "agent/cmd/ekassa-bench", "cloud/cmd/ekassa-bench-fleet", "agent/torture", "agent/cmd/ekassa-torture"}
+var testOnly = []string{"cloud/broker/brokertest", "cloud/store/storetest", "cloud/browsertest", "cloud/hosttest", "agent/register/registertest", "agent/till/tilltest", "agent/e2e", "agent/cmd/ekassa-bench", "cloud/cmd/ekassa-bench-fleet", "agent/torture", "agent/cmd/ekassa-torture"}
 
 func TestArrowsBetweenPackages(t *testing.T) {
 	for _, p := range list(t, "ekassa/...") {

@@ -5,7 +5,6 @@ package scripts_test
 import (
 	"bytes"
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -145,15 +144,4 @@ func TestDemo_FailsPlainly(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	nothingLeft(t, tmp)
-}
-
-// free gives an address on loopback that nobody has.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ekassa/cloud/hosttest"
 )
 
 // TestReadme_ItsCommandsWork: what the commands print is looked at in few places.
@@ -137,10 +139,10 @@ func follow(t *testing.T, page string) string {
 			script.WriteString(b.text)
 		}
 	}
-	ports := strings.NewReplacer("127.0.0.1:8787", free(t), "127.0.0.1:8008", free(t), "127.0.0.1:8788", free(t), "127.0.0.1:1883", free(t), "127.0.0.1:8989", free(t), "127.0.0.1:5544", free(t))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	text := strings.ReplaceAll(script.String(), "127.0.0.1:", hosttest.New()+":") // whose ports are nobody else's
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)               // the first of the pages compiles SQLite
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", ports.Replace(script.String()))
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", text)
 	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false -trimpath") // each copy compiles to the same
 	cmd.WaitDelay = time.Second

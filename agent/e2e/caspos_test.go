@@ -72,6 +72,9 @@ func TestCaspos_EachAilmentMakesOneDocument(t *testing.T) {
 			for _, f := range x.faults {
 				if f.MS == 0 {
 					f.MS = 900 // longer than the agent waits
+					if x.byHand || x.z {
+						f.MS = 5000 // nor is it back before the hand has done its part
+					}
 				}
 				sim.Arm(f)
 			}

@@ -108,7 +108,7 @@ func (f *testFleet) open() {
 	f.broker = mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler), InlineClient: true})
 	err = errors.Join(
 		f.broker.AddHook(new(auth.AllowHook), nil),
-		f.broker.AddListener(brokertest.Over(f.broker, tls.NewListener(l, f.tls))),
+		brokertest.Serve(f.broker, tls.NewListener(l, f.tls)),
 		f.broker.Subscribe("ekassa/v1/+/+", 1, f.take),
 		f.broker.Serve(),
 	)

@@ -174,7 +174,7 @@ func TestReset_RefusesWhileAnythingIsUnfinished(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "evidence.zip")
 	reset := func(out string) result { return command(t, agentBinary, "reset", "--config", s.file, "--out", out) }
 	oneLine(t, reset(out), "another agent is running", "nothing was touched")
-	sim.Arm(simulator.Fault{Name: simulator.RefuseConnection, MS: 1500})
+	sim.Arm(simulator.Fault{Name: simulator.RefuseConnection, MS: 8000})
 	s.till().Post("/v1/receipts", sale("waits")).Want(http.StatusAccepted)
 	p.stop()
 	oneLine(t, reset(out), "1 receipts or cash orders that are not final", "the shift 1 of kassa-1", "nothing was touched")

@@ -61,7 +61,7 @@ var ailments = []ailment{
 	{name: "busy", faults: one(simulator.BusyFault), sent: 2},
 	{name: "busy for long", faults: []simulator.Fault{{Name: simulator.BusyFault, Route: "/sale", Times: 5}}, sent: 6},
 	{
-		name: "in processing", faults: []simulator.Fault{{Name: simulator.Processing, Route: "/sale", Times: 1, MS: 700}},
+		name: "in processing", faults: []simulator.Fault{{Name: simulator.Processing, Route: "/sale", Times: 1, MS: 5000}},
 		seen: receipt.Checking, reason: "asking_register", sent: 1,
 	},
 	{name: "rebooted", faults: []simulator.Fault{{Name: simulator.Reboot, Route: "/sale", Times: 1, MS: 500}}, sent: 2},
@@ -120,13 +120,13 @@ var ailments = []ailment{
 	{
 		name: "it hangs up at once", seen: receipt.Waiting, reason: "register_unreachable", sent: 1,
 		impair: func(_ *testing.T, sim *simulator.Simulator) {
-			sim.Arm(simulator.Fault{Name: simulator.Unreachable, MS: 2500})
+			sim.Arm(simulator.Fault{Name: simulator.Unreachable, MS: 8000})
 		},
 	},
 	{
 		name: "nobody listens", seen: receipt.Waiting, reason: "register_unreachable", sent: 1,
 		impair: func(_ *testing.T, sim *simulator.Simulator) {
-			sim.Arm(simulator.Fault{Name: simulator.RefuseConnection, MS: 2500})
+			sim.Arm(simulator.Fault{Name: simulator.RefuseConnection, MS: 8000})
 		},
 	},
 
@@ -185,7 +185,11 @@ func TestFaults_EachReceiptBecomesExactlyOneDocument(t *testing.T) {
 func (x ailment) try(t *testing.T, edition simulator.Edition) {
 	sim := register(t, simulator.Config{Edition: edition, Quirks: x.quirks})
 	s := newShop(t, at(sim.Addr()))
-	s.serve(hurt)
+	patience := hurt
+	if x.byHand {
+		patience = fast // so that the sale by hand comes before the agent looks
+	}
+	s.serve(patience)
 	till := s.till()
 	till.Post("/v1/receipts", sale("before"), wait).Want(http.StatusCreated)
 	events := s.follow(sim)

@@ -96,13 +96,13 @@ func build(folder string) error {
 }
 
 // patience is for what must happen; nothing waits so long unless it is broken.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // eventually waits until a condition holds. It is asked often, and fails the
 // test when patience is over.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); !holds(); time.Sleep(25 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}

@@ -102,11 +102,7 @@ var troubles = []trouble{
 		started: func(c *cell) {
 			time.Sleep(300 * time.Millisecond)
 			c.makeRoom()
-			select {
-			case <-c.agent.done:
-				c.start(c.agent.cmd.Path, "")
-			case <-time.After(300 * time.Millisecond):
-			}
+			eventually(c, "the till is told yes", func() bool { c.revive(); return c.accepted.Load() })
 		},
 	},
 	{
@@ -260,11 +256,11 @@ func (c *cell) play(binary string) {
 		order("/sim/faults", c.faults)(c)
 	}
 	told := map[string]string{}
-	sell := func(id string) { told[id] = c.sell(id) }
+	sell := func(id string, meanwhile func()) { told[id] = c.sell(id, meanwhile) }
 	sold := make(chan struct{})
 	go func() {
 		defer close(sold)
-		sell("amid")
+		sell("amid", func() {})
 		c.accepted.Store(true)
 	}()
 	if c.amid != nil {
@@ -283,7 +279,7 @@ func (c *cell) play(binary string) {
 		c.started(c)
 	}
 	<-sold
-	sell("after")
+	sell("after", c.revive)
 	if c.after != nil {
 		c.after(c)
 	}
@@ -358,8 +354,9 @@ func (c *cell) dies(id string) (byItself bool) {
 
 // sell posts a sale until the till is told yes, as a till does whose agent dies
 // or has no room, and gives the document that it was told of.
-func (c *cell) sell(id string) (fiscalID string) {
+func (c *cell) sell(id string, meanwhile func()) (fiscalID string) {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
+		meanwhile()
 		a, err := c.till.Try(c.till.Request(http.MethodPost, "/v1/receipts", sale(id)))
 		switch {
 		case err != nil || a.Status == http.StatusTooManyRequests:
@@ -380,6 +377,7 @@ func (c *cell) sell(id string) (fiscalID string) {
 func (c *cell) settled() bool {
 	c.Helper()
 	time.Sleep(100 * time.Millisecond)
+	c.revive()
 	open := 0
 	for _, r := range c.shop.receipts() {
 		switch r.State {
@@ -447,6 +445,19 @@ func (c *cell) makeRoom() {
 		if err := os.Remove(c.fill + n); err != nil && !errors.Is(err, os.ErrNotExist) {
 			c.Fatal(err)
 		}
+	}
+}
+
+// revive starts an agent again that ended for want of room, as its service does.
+func (c *cell) revive() {
+	c.Helper()
+	if !c.disk {
+		return
+	}
+	select {
+	case <-c.agent.done:
+		c.start(c.agent.cmd.Path, "")
+	default:
 	}
 }
 

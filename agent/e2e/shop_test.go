@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 	"ekassa/agent/receipt"
 	"ekassa/agent/register/simulator"
 	"ekassa/agent/till/tilltest"
+	"ekassa/cloud/hosttest"
 )
 
 const (
@@ -42,12 +42,9 @@ var fast = agent.Options{
 	Look:   agent.Look{Window: 400 * time.Millisecond, Pause: 100 * time.Millisecond},
 }
 
-var hosts atomic.Int32
-
 // newHost gives a loopback address that nobody else has, not even another run.
 func newHost() string {
-	n, pid := int(hosts.Add(1)), os.Getpid()
-	return fmt.Sprintf("127.%d.%d.%d", 1+pid%250, pid/250%51*5+n/250, 1+n%250) // for 1,250 of a process
+	return hosttest.New()
 }
 
 // object is one of JSON's.

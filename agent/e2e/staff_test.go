@@ -138,6 +138,7 @@ func staffDay(t *testing.T, b *browser) {
 	eventually(t, "a copy is printed", func() bool {
 		return sim.State().Requests["/check_copy"] == 1
 	})
+	b.Holds(`!subject.busy`) // its answer redraws the sheet
 	b.Click(`dialog .quiet`)
 
 	// X, registers with Check, and who did what.

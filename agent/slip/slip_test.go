@@ -23,6 +23,7 @@ import (
 	"ekassa/agent/register"
 	"ekassa/agent/slip/printer"
 	"ekassa/agent/texts"
+	"ekassa/cloud/hosttest"
 )
 
 var baku = time.FixedZone("+04:00", 4*60*60)
@@ -332,12 +333,7 @@ func TestASlowAnswerCounts(t *testing.T) {
 }
 
 func TestAPrinterThatIsOffIsTriedUntilItIsOn(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := hosttest.New() + ":9100"
 	c := newCounter(t, addr)
 	c.offer(sale("a"))
 	eventually(t, "the printer is missed", func() bool { return c.State().Problem == Unreachable })

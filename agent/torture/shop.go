@@ -9,10 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"ekassa/agent/token"
+	"ekassa/cloud/hosttest"
 )
 
 // Programs are what is run.
@@ -35,18 +35,10 @@ type shop struct {
 	died  []string // it ended and nobody had killed it
 }
 
-var hosts atomic.Int32
-
-// newHost gives a loopback address that nobody else has.
-func newHost() string {
-	n, pid := hosts.Add(1), os.Getpid()
-	return fmt.Sprintf("127.%d.%d.%d", 1+pid>>8&0x7f, pid&0xff, n)
-}
-
 // newShop lays everything out under two folders, and starts nothing. Tills take
 // turns with the models.
 func newShop(programs Programs, data, logs string, models []Model, orders [][]Order) (*shop, error) {
-	s := &shop{programs: programs, data: data, logs: logs, listen: newHost() + ":8787"}
+	s := &shop{programs: programs, data: data, logs: logs, listen: hosttest.New() + ":8787"}
 	if err := errors.Join(os.MkdirAll(s.agentDir(), 0o700), os.MkdirAll(logs, 0o700)); err != nil {
 		return nil, err
 	}
@@ -60,7 +52,7 @@ func newShop(programs Programs, data, logs string, models []Model, orders [][]Or
 		}
 		k := &kassa{
 			model: models[n%len(models)], orders: list,
-			program: programs.Sim, serial: serial, listen: newHost() + ":8008",
+			program: programs.Sim, serial: serial, listen: hosttest.New() + ":8008",
 			state: filepath.Join(data, serial+".jsonl"), stranger: filepath.Join(data, serial+"-other.jsonl"), log: filepath.Join(logs, serial+".log"),
 		}
 		s.kassas = append(s.kassas, k)

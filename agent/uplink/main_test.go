@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +25,7 @@ import (
 	"ekassa/agent/listen"
 	"ekassa/agent/receipt"
 	"ekassa/cloud/broker/brokertest"
+	"ekassa/cloud/hosttest"
 	"ekassa/cloud/wire"
 )
 
@@ -55,7 +55,7 @@ func (b *mochiBroker) start(t testing.TB, addr string) {
 	b.server = mochi.New(o)
 	if err := errors.Join(
 		b.server.AddHook(new(auth.AllowHook), nil),
-		b.server.AddListener(brokertest.Over(b.server, l)),
+		brokertest.Serve(b.server, l),
 		b.server.Serve(),
 	); err != nil {
 		t.Fatal(err)
@@ -113,14 +113,8 @@ func until(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-var hosts atomic.Int32
-
-// newAddr gives an address on loopback that a broker can come back to: nothing else
-// of this machine is given it meanwhile.
-func newAddr() string {
-	n, pid := int(hosts.Add(1)), os.Getpid()
-	return fmt.Sprintf("127.%d.%d.%d:1883", 1+pid%250, pid/250%250, 1+n%250)
-}
+// newAddr gives an address that a broker can come back to.
+func newAddr() string { return hosttest.New() + ":1883" }
 
 // cloud is the far end: it stores each number once, and says what it has.
 type cloud struct {

@@ -136,7 +136,7 @@ func wait(t mqtt.Token) error {
 
 func (p *place) until(what string, holds func() bool) {
 	p.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			p.Fatalf("waited in vain: %s", what)
 		}

@@ -4,6 +4,7 @@ package browsertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -162,13 +163,26 @@ func (b *Browser) Click(selector string) {
 	b.Helper()
 	b.Visible(selector)
 	b.Holds(fmt.Sprintf("!document.querySelector(%q)?.disabled", selector))
+	// A page that is drawn anew takes away what had just been found, or between press
+	// and release: then nothing was clicked yet.
+	watch := fmt.Sprintf(`window.testClicked = false; addEventListener('click', (e) => { window.testClicked ||= !!e.target.closest(%q); }, { capture: true, once: true }); ''`, selector)
 	for end := time.Now().Add(Patience); ; {
 		ctx, cancel := context.WithTimeout(b.ctx, Patience)
-		_, err := chromedp.Run(ctx, chromedp.Click(chromedp.CSS(selector)))
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[string](watch))
+		if err == nil {
+			_, err = chromedp.Run(ctx, chromedp.Click(chromedp.CSS(selector)))
+		}
+		missed := err != nil && strings.Contains(err.Error(), "Could not find node")
+		if err == nil { // a page that is being left, and the next one, know nothing of it
+			unseen, failed := chromedp.Run(ctx, chromedp.Evaluate[bool]("window.testClicked === false"))
+			missed = failed == nil && unseen
+		}
 		cancel()
-		// A page that was drawn anew took away what had just been found: no button was pressed yet.
-		if err != nil && strings.Contains(err.Error(), "Could not find node") && time.Now().Before(end) {
+		if missed && time.Now().Before(end) {
 			continue
+		}
+		if err == nil && missed {
+			err = errors.New("something else is clicked there")
 		}
 		if err != nil {
 			b.Fatalf("click %s: %v; the page says:\n%s\nand complains of %q", selector, err, b.text(), b.Complaints())

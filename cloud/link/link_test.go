@@ -411,6 +411,7 @@ func TestLinks_ShareTheWork(t *testing.T) {
 	}
 	tell(1, 100)
 	c.until("all are acknowledged", func() bool { return a.acked(1) == 100 })
+	c.until("both have counted", func() bool { return first.Counts.Records.Load()+second.Counts.Records.Load() >= 100 }) // after the ack
 	if one, two := first.Counts.Records.Load(), second.Counts.Records.Load(); one == 0 || two == 0 || one+two != 100 {
 		t.Errorf("one took %d records and the other %d", one, two)
 	}

@@ -193,16 +193,17 @@ func (c *cloud) run(s link.Store, lead bool, change func(*link.Config)) (l *link
 	l = link.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
+	stop = sync.OnceFunc(func() { cancel(); parts.Wait() })
+	c.Cleanup(stop)
+	if lead { // first: a connection from before that hears nothing is given up
+		parts.Go(func() { l.Lead(ctx) })
+		c.until("the link leads", func() bool { _, leads := l.State(); return leads })
+	}
 	parts.Go(func() {
 		if err := l.Run(ctx); err != nil {
 			c.Error(err)
 		}
 	})
-	if lead {
-		parts.Go(func() { l.Lead(ctx) })
-	}
-	stop = sync.OnceFunc(func() { cancel(); parts.Wait() })
-	c.Cleanup(stop)
 	c.until("the link is connected", func() bool { up, leads := l.State(); return up && leads == lead })
 	return l, stop
 }

@@ -99,9 +99,13 @@ func testAnyOrder(t *testing.T, open func() store.Store) {
 	for w, s := range stores {
 		random := rand.New(rand.NewPCG(seed, uint64(w+2)))
 		wg.Go(func() {
+			first := true // is stopped, however fast the disk
 			for b := range batches {
 				ctx, cancel := context.WithCancel(context.Background())
-				if random.IntN(3) == 0 { // stopped in the middle, or even before it began
+				if first {
+					first = false
+					cancel()
+				} else if random.IntN(3) == 0 { // stopped in the middle, or even before it began
 					time.AfterFunc(rand.N(3*time.Millisecond), cancel)
 				}
 				told.add(b)

@@ -127,7 +127,7 @@ func (s *show) steer(ctx context.Context) error {
 			State             string
 		}
 	}
-	if err := s.until(ctx, 10*time.Second, "the agent's word on its settings", func() error {
+	if err := s.until(ctx, 30*time.Second, "the agent's word on its settings", func() error {
 		if err := s.fleet(ctx, "GET", "/agents/"+fleetAgent, "", "", &a); err != nil || a.Settings.State != "applied" {
 			return errors.Join(err, fmt.Errorf("they are %s", a.Settings.State))
 		}

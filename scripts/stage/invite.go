@@ -37,15 +37,14 @@ till $A/v1/receipts/try-1
 curl -sS $R/sim/faults -d '[{"fault":"drop-after","route":"/sale","times":1}]' -o /dev/null
 sale try-2
 
-# Pull the register away for 8 seconds and sell on: the till is told yes, and the receipts wait.
-curl -sS $R/sim/faults -d '[{"fault":"refuse-connection","ms":8000}]' -o /dev/null
+# Pull the register away for 12 seconds and sell on: the till is told yes, and the receipts wait.
+curl -sS $R/sim/faults -d '[{"fault":"refuse-connection","ms":12000}]' -o /dev/null
 EKASSA_TOKEN=$(cat $D/token) $D/ekassa-sim till --agent $A --receipts agent/testdata/week.jsonl --limit 5 --prefix out- --wait 2s
 till "$A/v1/receipts?state=waiting,sending,checking"
 
 # Kill the agent while they wait; the demo starts it again, and soon none waits any more.
 kill -9 $(cat $D/agent.pid)
-sleep 15
-till "$A/v1/receipts?state=waiting,sending,checking"
+until till "$A/v1/receipts?state=waiting,sending,checking" 2>/dev/null | grep -F '{"receipts":[]}'; do sleep 1; done
 
 # The register's totals, and the end of the day: close the shift with its Z report.
 till $A/v1/shift/x-report -d '{"cashier":"Aysel M."}'
@@ -54,9 +53,9 @@ till $A/v1/shift/close -d '{"cashier":"Aysel M."}'
 # The cloud: how the agent is, the shifts that were closed, and what the modules cost this month.
 fleet() { curl -sS -H "Authorization: Bearer $(cat $D/cloud-token)" "$@"; }
 fleet $C/api/v1/agents
-sleep 3
-fleet -H "Accept: text/csv" $C/api/v1/shift-reports
-fleet $C/api/v1/venues/demo/bill?month=$(date +%Y-%m)
+until fleet -H "Accept: text/csv" -o $D/shifts.csv $C/api/v1/shift-reports && grep -q ",kassa-1,2," $D/shifts.csv; do sleep 1; done
+cat $D/shifts.csv
+fleet $C/api/v1/venues/demo/bill?month=$(TZ=UTC-4 date +%Y-%m)
 --------------------------------------------------------------------------------
 Ctrl-C ends the demo and removes everything.
 `

@@ -161,7 +161,7 @@ func (s *show) startRegister() error {
 		s.failed <- fmt.Errorf("the simulated register ended: %v", s.register.err)
 	}()
 	s.registerURL = "http://" + port
-	if err := s.until(context.Background(), 10*time.Second, "the simulated register", func() error { return get(s.registerURL+"/sim/state", "", nil) }); err != nil {
+	if err := s.until(context.Background(), 30*time.Second, "the simulated register", func() error { return get(s.registerURL+"/sim/state", "", nil) }); err != nil {
 		return err
 	}
 	fmt.Printf("✓ register   simulated AzSmart %s on %s, announced by mDNS on %s; a print takes it 20 ms\n", s.serial, port, loopback)
@@ -231,7 +231,7 @@ settings:
 	fmt.Printf("✓ agent      listens for tills on %s; its journal is %s\n", listen, s.file("data"))
 	var now status
 	began := time.Now()
-	err = s.until(ctx, 45*time.Second, "the agent to find the register", func() error {
+	err = s.until(ctx, 90*time.Second, "the agent to find the register", func() error {
 		if err := get(s.agentURL+"/v1/status", s.token, &now); err != nil {
 			return err
 		}

@@ -45,7 +45,7 @@ func (s *show) startOthers() (registers, terminals string, err error) {
 		}
 		s.places = append(s.places, p)
 		p.url = "http://" + listen
-		if err := s.until(context.Background(), 10*time.Second, m.name, func() error { return get(p.url+"/sim/state", "", nil) }); err != nil {
+		if err := s.until(context.Background(), 30*time.Second, m.name, func() error { return get(p.url+"/sim/state", "", nil) }); err != nil {
 			return "", "", err
 		}
 		registers += fmt.Sprintf("    - {id: %s, name: %s, driver: %s, address: %q, username: %s, password: %s, terminal: %s, mode: active}\n",

@@ -4,18 +4,18 @@
 # First the package of before: its configuration was a conffile, and it had no socket.
 # What somebody wrote into that outlives the update, and nobody is asked.
 dpkg -i /root/before.deb >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; die "dpkg -i of the package of before"; }
-within 20 running || die "the package of before does not run"
+within 60 running || die "the package of before does not run"
 echo '# mine' >>$config
 before=$(main)
 dpkg -i /root/old.deb </dev/null >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; die "dpkg -i"; }
-within 20 restarted "$before" || die "not running after the installation"
+within 60 restarted "$before" || die "not running after the installation"
 grep -q '^# mine$' $config || die "the update took the configuration of before"
 [ "$(stat -c '%U %a' /var/lib/ekassa-agent)" = "ekassa-agent 700" ] || die "data folder: $(stat -c '%U %a' /var/lib/ekassa-agent)"
 [ "$(stat -c '%U:%G %a' $config)" = "root:ekassa-agent 640" ] || die "configuration: $(stat -c '%U:%G %a' $config)"
 ok installed, runs as its own user
 
 # The page at port 80, by a service that may not listen there, under the same guard.
-within 10 home localhost || die "http://localhost/ is not the page: $(systemctl --no-pager status ekassa-agent.socket)"
+within 60 home localhost || die "http://localhost/ is not the page: $(systemctl --no-pager status ekassa-agent.socket)"
 grep -q '^CapEff:[[:space:]]*0*$' "/proc/$(main)/status" || die "it has capabilities: $(grep Cap "/proc/$(main)/status")"
 [ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: evil.example' http://localhost/)" = 403 ] || die "a stranger's name is answered at port 80"
 ekassa-agent stop || die "stop"
@@ -23,12 +23,12 @@ curl -s --max-time 5 -o /dev/null http://localhost/ && die "port 80 is open whil
 [ "$(ekassa-agent status)" = stopped ] || die "a browser has started what was stopped"
 /root/ekassa-sim azsmart --listen 0.0.0.0:80 >/root/other.log 2>&1 &
 other=$!
-within 10 curl -sS -o /dev/null http://127.0.0.1/ || die "the other program does not start"
-ekassa-agent start && within 20 curl -fsS -o /dev/null "$api/readyz" || die "no agent where another program has port 80"
+within 60 curl -sS -o /dev/null http://127.0.0.1/ || die "the other program does not start"
+ekassa-agent start && within 60 curl -fsS -o /dev/null "$api/readyz" || die "no agent where another program has port 80"
 ekassa-agent doctor --lang en --config $config >/root/doctor # exits 1: it is not set up yet
 grep -q '^! port 80: ' /root/doctor || { cat /root/doctor; die "the doctor says nothing of the other program"; }
 kill "$other" && wait "$other"
-ekassa-agent restart && within 10 home localhost || die "no page at port 80 once the other program is gone"
+ekassa-agent restart && within 60 home localhost || die "no page at port 80 once the other program is gone"
 ok the page at port 80, without a capability, and without port 80 where that is taken
 
 exposure=$(systemd-analyze security ekassa-agent.service --no-pager | sed -n 's/.*exposure level for [^:]*: \([0-9.]*\).*/\1/p')
@@ -52,7 +52,7 @@ step() {
 journalctl --no-pager -u ekassa-agent | grep -q 'code=[0-9]\{4\}-[0-9]\{4\}' || die "the log has no code"
 step search '{}' | grep -q setup_code_needed || die "the first start is open to everybody"
 step code "{\"code\":\"$(ekassa-agent setup --code --config $config)\"}" | grep -q '"ok"' || die "the code"
-within 20 sh -c "curl -sS http://127.0.0.1:8008/sim/ledger" || die "the register does not start"
+within 60 sh -c "curl -sS http://127.0.0.1:8008/sim/ledger" || die "the register does not start"
 tried=$(step try '{"driver":"azsmart","address":"127.0.0.1:8008","merchant_id":"9662a13f5b4f46dbb1751bbbf86ed402"}')
 echo "$tried" | grep -q '"serial":"..*"' || die "try: $tried"
 step write '{"tax":"simplified8","manager":"Leyla"}' | sed 's/.*"token":"\([^"]*\)".*/\1/' >/root/token
@@ -77,37 +77,38 @@ ok sold
 
 before=$(main)
 kill -9 "$before"
-within 15 restarted "$before" || die "not back after kill -9"
+within 60 restarted "$before" || die "not back after kill -9"
 fiscal first-1 || die "the receipt is gone after kill -9"
-within 10 home localhost || die "no page at port 80 after kill -9"
+within 60 home localhost || die "no page at port 80 after kill -9"
 ok back after kill -9
 
 mkdir -p /run/systemd/system/ekassa-agent.service.d
-printf '[Service]\nWatchdogSec=3\n' >/run/systemd/system/ekassa-agent.service.d/impatient.conf
+printf '[Service]\nWatchdogSec=10\n' >/run/systemd/system/ekassa-agent.service.d/impatient.conf
 systemctl daemon-reload && systemctl restart ekassa-agent
 before=$(main)
-sleep 5
+sleep 15
 [ "$(main)" = "$before" ] || die "the watchdog bites an agent that lives"
 kill -STOP "$before"
-within 30 restarted "$before" || die "not back after it hung"
+within 60 restarted "$before" || die "not back after it hung"
 journalctl --no-pager -u ekassa-agent | grep -q 'Watchdog timeout' || die "it was not the watchdog"
 rm -r /run/systemd/system/ekassa-agent.service.d && systemctl daemon-reload && systemctl restart ekassa-agent
 ok the watchdog restarts what hangs, and only that
 
 sed -i 's/name: Till 1/name: Kassa 1/' $config && systemctl reload ekassa-agent || die "reload"
-within 10 sh -c "journalctl --no-pager -u ekassa-agent | grep -q 'settings applied'" || die "a reload did not take the settings"
+within 60 sh -c "journalctl --no-pager -u ekassa-agent | grep -q 'settings applied'" || die "a reload did not take the settings"
 ok settings reloaded
 
 ekassa-agent stop && [ "$(ekassa-agent status)" = stopped ] || die "stop"
 [ "$(systemctl show -p Result --value ekassa-agent)" = success ] || die "it did not stop cleanly"
-ekassa-agent start && within 20 running || die "start"
+ekassa-agent start && within 60 running || die "start"
 ok stopped and started
 
 # From here on the power may go at any moment.
-n=0
+n=0 told=0
 while true; do
 	n=$((n + 1))
 	sell "cut-$n" >/dev/null || continue
 	echo "cut-$n" >>/root/told
-	[ $n != 3 ] || ok selling
+	told=$((told + 1))
+	[ $told != 3 ] || ok selling
 done

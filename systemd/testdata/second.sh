@@ -5,22 +5,22 @@
 within 120 curl -fsS --max-time 5 -o /dev/null "$api/readyz" || die "not back after the power cut"
 count=0
 while read -r id; do
-	within 30 fiscal "$id" || die "$id was told yes, and now: $(state "$id")"
+	within 60 fiscal "$id" || die "$id was told yes, and now: $(state "$id")"
 	count=$((count + 1))
 done </root/told
 [ $count -ge 3 ] || die "only $count sales were told before the cut"
 ok "after a power cut $count of $count sales that were told are fiscal"
 
-within 10 home localhost || die "no page at port 80 after the power cut"
+within 60 home localhost || die "no page at port 80 after the power cut"
 for step in new before old; do
 	before=$(main)
 	dpkg -i --force-downgrade /root/$step.deb </dev/null >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; die "$step"; }
-	within 20 restarted "$before" || die "not back with the $step package"
+	within 60 restarted "$before" || die "not back with the $step package"
 	if [ $step = before ]; then
 		curl -s --max-time 5 -o /dev/null http://localhost/
 		[ $? = 7 ] || die "port 80 is not shut by the package that knows nothing of it"
 	else
-		within 10 home localhost || die "no page at port 80 with the $step package"
+		within 60 home localhost || die "no page at port 80 with the $step package"
 	fi
 	version=$(dpkg-query -W -f '${Version}' ekassa-agent)
 	ekassa-agent --version | grep -q "${version%~*}" || die "$(ekassa-agent --version) with the $step package"
@@ -65,10 +65,10 @@ hash -r
 [ "$(ekassa-agent status)" = "not installed" ] || die "status: $(ekassa-agent status)"
 for n in once again; do
 	ekassa-agent install >/root/install.log 2>&1 || { cat /root/install.log; die "install $n"; }
-	within 20 running || die "not running after install $n"
+	within 60 running || die "not running after install $n"
 done
-ekassa-agent restart && within 20 running || die "restart"
-within 10 home localhost || die "no page at port 80 after ekassa-agent install"
+ekassa-agent restart && within 60 running || die "restart"
+within 60 home localhost || die "no page at port 80 after ekassa-agent install"
 [ "$(systemctl show -p Type --value ekassa-agent)" = notify ] || die "not our unit"
 ekassa-agent uninstall || die "uninstall"
 [ ! -e /etc/systemd/system/ekassa-agent.socket ] && ! systemctl is-active --quiet ekassa-agent.socket || die "the socket is there after uninstall"

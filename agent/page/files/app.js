@@ -33,7 +33,7 @@ async function speak(lang) {
   const here = $('languages').contains(document.activeElement);
   $('languages').setAttribute('aria-label', t('page.language'));
   $('languages').replaceChildren(...Object.entries(languages).map(([id, name]) => el('button', {
-    type: 'button', title: name, lang: id, 'aria-pressed': String(id === lang), onclick: () => { busy(true); speak(id).catch(() => away(true)).then(begin); },
+    type: 'button', title: name, lang: id, 'aria-pressed': String(id === lang), onclick: () => { begun++; busy(true); speak(id).catch(() => away(true)).then(begin); },
   }, id.toUpperCase())));
   if (here) $('languages').querySelector('[aria-pressed=true]').focus();
   $('out').textContent = t('page.sign_out');

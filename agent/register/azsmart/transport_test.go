@@ -167,7 +167,7 @@ func TestSend_TimesOutAsUnknown(t *testing.T) {
 	hold := make(chan struct{})
 	s := serve(t, func(_ net.Conn, read func()) { read(); <-hold })
 	t.Cleanup(func() { close(hold) })
-	d := New(Config{Addr: addrOf(t, s.listener.Addr().String()), Document: 300 * time.Millisecond})
+	d := New(Config{Addr: addrOf(t, s.listener.Addr().String()), Document: 2 * time.Second})
 	if o := d.Send(context.Background(), requests(t, d)["sale"]); o.Verdict != register.Unknown || o.Cause != register.Unreachable {
 		t.Errorf("no answer in time: %+v", o)
 	}

@@ -282,7 +282,7 @@ func TestTransport_GivesUpInTime(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() { close(hold); _ = l.Close(); <-done })
-	d := New(Config{Addr: netip.MustParseAddrPort(l.Addr().String()), Document: 100 * time.Millisecond, Question: 100 * time.Millisecond})
+	d := New(Config{Addr: netip.MustParseAddrPort(l.Addr().String()), Document: time.Second, Question: time.Second})
 	if _, err := d.Shift(context.Background()); cause(err) != register.Unreachable {
 		t.Error(err)
 	}

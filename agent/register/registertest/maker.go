@@ -15,6 +15,7 @@ import (
 	"ekassa/agent/receipt"
 	"ekassa/agent/register"
 	"ekassa/agent/register/simulator"
+	"ekassa/cloud/hosttest"
 )
 
 // Maker is one row of the table: a driver, and the register that it is tried on.
@@ -63,7 +64,7 @@ const patience = 5 * time.Second
 func (m Maker) start(t *testing.T) *shop {
 	t.Helper()
 	cfg := m.Sim
-	cfg.Listen = "127.0.0.1:0"
+	cfg.Listen = hosttest.New() + ":8008"
 	sim, err := simulator.Start(cfg)
 	if err != nil {
 		t.Fatal(err)

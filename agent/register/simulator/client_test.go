@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"ekassa/cloud/hosttest"
 )
 
 func TestMain(m *testing.M) {
@@ -35,7 +37,7 @@ type object = map[string]any
 // start runs a simulator on a free port and returns it with a client.
 func start(t testing.TB, change ...func(*Config)) (*Simulator, *till) {
 	t.Helper()
-	cfg := Config{Listen: "127.0.0.1:0"}
+	cfg := Config{Listen: hosttest.New() + ":8008"}
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -51,22 +51,15 @@ func (s *Simulator) controlFaults(w http.ResponseWriter, r *http.Request) {
 	if !hear(w, r, &list) {
 		return
 	}
-	var later []Fault
 	for _, f := range list {
 		if err := f.Validate(); err != nil {
 			complain(w, http.StatusBadRequest, err)
 			return
 		}
 	}
-	for _, f := range list {
-		if f.isOutage() && f.Route == "" && f.After == 0 {
-			later = append(later, f)
-		} else {
-			s.Arm(f)
-		}
-	}
+	cut := s.arm(list)
 	tell(w, s.State())
-	s.Arm(later...) // an outage cuts this connection too: answer first
+	cut() // this connection too
 }
 
 func (s *Simulator) controlSale(w http.ResponseWriter, r *http.Request) {

@@ -207,13 +207,13 @@ func TestDocStatus0First_ThenFiscal(t *testing.T) {
 
 func TestSlow_IsDoneEvenWhenTheClientHasGone(t *testing.T) {
 	s, c := open(t)
-	s.Arm(Fault{Name: Slow, MS: 60, Times: 1})
+	s.Arm(Fault{Name: Slow, MS: 2000, Times: 1})
 	c.http.Timeout = 20 * time.Millisecond
 	if _, _, err := c.try("/sale", keyed("a")); err == nil {
 		t.Fatal("no time-out")
 	}
 	count(t, s, 0)
-	c.http.Timeout = 5 * time.Second
+	c.http.Timeout = 20 * time.Second
 	out := c.ok("/sale", keyed("a")) // waits its turn behind the slow one
 	if out["fiscalID"] != count(t, s, 1)[0].FiscalID {
 		t.Errorf("%v", out)
@@ -222,7 +222,7 @@ func TestSlow_IsDoneEvenWhenTheClientHasGone(t *testing.T) {
 
 func TestReboot_ForgetsWhatWasQueued(t *testing.T) {
 	s, c := open(t)
-	s.Arm(Fault{Name: Slow, MS: 50, Times: 1})
+	s.Arm(Fault{Name: Slow, MS: 1000, Times: 1})
 	done := make(chan error, 1)
 	go func() { _, _, err := c.try("/sale", keyed("a")); done <- err }()
 	for s.State().Requests["/sale"] == 0 {
@@ -248,7 +248,7 @@ func TestReboot_ForgetsWhatWasQueued(t *testing.T) {
 func TestRefuseConnection_IsProvablyNotSent(t *testing.T) {
 	s, c := start(t)
 	c.ok("/check_shift", object{})
-	s.Arm(Fault{Name: RefuseConnection, MS: 40})
+	s.Arm(Fault{Name: RefuseConnection, MS: 1000})
 	if _, err := net.Dial("tcp", s.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("dial: %v", err)
 	}

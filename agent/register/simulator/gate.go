@@ -105,12 +105,13 @@ func (g *gate) admit(conn net.Conn) net.Conn {
 	return c
 }
 
-// outage starts one of the three outages and cuts every connection.
-func (g *gate) outage(f Fault) {
+// outage starts one of the three outages: nobody gets in from now on. cut ends the
+// connections that there are.
+func (g *gate) outage(f Fault) (cut func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return
+		return func() {}
 	}
 	until := time.Now().Add(f.outage())
 	if f.Name == Unreachable {
@@ -125,10 +126,12 @@ func (g *gate) outage(f Fault) {
 	if f.Name == Reboot || f.Name == RebootAfter {
 		g.boots++
 	}
-	g.cut()
+	return g.cut
 }
 
 func (g *gate) cut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	for c := range g.conns {
 		_ = c.Conn.Close()
 	}

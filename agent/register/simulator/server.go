@@ -85,7 +85,7 @@ func (s *Simulator) serve(w http.ResponseWriter, hr *http.Request) {
 	case DropBefore:
 		panic(http.ErrAbortHandler)
 	case Reboot, Unreachable, RefuseConnection:
-		s.goDown(f)
+		s.goDown(f)()
 		panic(http.ErrAbortHandler)
 	case BusyFault:
 		send(w, s.dialect.busy())
@@ -112,7 +112,7 @@ func (s *Simulator) serve(w http.ResponseWriter, hr *http.Request) {
 	case DropAfter:
 		panic(http.ErrAbortHandler)
 	case RebootAfter:
-		s.goDown(f)
+		s.goDown(f)()
 		panic(http.ErrAbortHandler)
 	case Half:
 		half(w, out)
@@ -130,7 +130,7 @@ func (s *Simulator) serve(w http.ResponseWriter, hr *http.Request) {
 
 // goDown starts an outage. What a rebooting device had accepted and not made is
 // lost with its memory; what it made is in its ledger.
-func (s *Simulator) goDown(f Fault) {
+func (s *Simulator) goDown(f Fault) (cut func()) {
 	if f.Name == Reboot || f.Name == RebootAfter {
 		s.dev.mu.Lock()
 		s.dev.waiting = nil
@@ -138,7 +138,7 @@ func (s *Simulator) goDown(f Fault) {
 		s.dev.mu.Unlock()
 	}
 	s.log.Info("outage", "fault", f.Name, "for", f.outage())
-	s.gate.outage(f)
+	return s.gate.outage(f)
 }
 
 func send(w http.ResponseWriter, r reply) {

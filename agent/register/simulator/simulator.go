@@ -224,7 +224,10 @@ func (s *Simulator) Paper() string {
 // Arm adds faults behind those that are armed. An outage without a route and
 // without requests to let pass starts now. It panics on a fault that Validate
 // refuses: that is a mistake in the test.
-func (s *Simulator) Arm(list ...Fault) {
+func (s *Simulator) Arm(list ...Fault) { s.arm(list)() }
+
+// arm does so, and leaves the connections to cut.
+func (s *Simulator) arm(list []Fault) (cut func()) {
 	for _, f := range list {
 		if err := f.Validate(); err != nil {
 			panic(err)
@@ -240,9 +243,11 @@ func (s *Simulator) Arm(list ...Fault) {
 		s.dev.faults.armed = append(s.dev.faults.armed, f)
 	}
 	s.dev.mu.Unlock()
+	cut = func() {}
 	for _, f := range down {
-		s.goDown(f)
+		cut = s.goDown(f)
 	}
+	return cut
 }
 
 // Disarm clears all faults. An outage that has begun runs its time.

@@ -15,6 +15,7 @@ import (
 
 	"ekassa/cloud/authority"
 	"ekassa/cloud/broker"
+	"ekassa/cloud/hosttest"
 )
 
 // Mosquitto is one on loopback, until the test ends.
@@ -32,18 +33,12 @@ type Mosquitto struct {
 // MustMosquitto starts one for the agents of an authority.
 func MustMosquitto(tb testing.TB, own *authority.Authority) *Mosquitto {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	m := &Mosquitto{TB: tb, own: own, dir: tb.TempDir(), addr: l.Addr().String()}
-	m.must(l.Close())
+	host := hosttest.New()
+	m := &Mosquitto{TB: tb, own: own, dir: tb.TempDir(), addr: host + ":8883"}
 	m.URL = "mqtts://" + m.addr
-	_, port, err := net.SplitHostPort(m.addr)
-	m.must(err)
 	conf, acl := broker.Mosquitto(m.dir)
-	conf = strings.Replace(conf, "listener 8883", "user root\nlistener "+port+" 127.0.0.1", 1)
-	server, err := own.Server("127.0.0.1")
+	conf = strings.Replace(conf, "listener 8883", "user root\nlistener 8883 "+host, 1)
+	server, err := own.Server("127.0.0.1") // by which name its clients know it
 	m.must(err)
 	for name, data := range map[string][]byte{"mosquitto.conf": []byte(conf), "acl": []byte(acl), "ca.pem": own.PEM(), "broker.pem": server.Certificate, "broker.key": server.Key} {
 		m.write(name, data)

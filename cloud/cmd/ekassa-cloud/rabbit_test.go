@@ -17,14 +17,9 @@ import (
 	"ekassa/cloud/store/storetest"
 )
 
-// balance listens at addr and connects whoever comes with the next node that
+// balance connects whoever comes with the next node that
 // there is, as what stands in front of a cluster does.
-func balance(t testing.TB, addr string, nodes ...string) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
+func balance(l net.Listener, nodes ...string) {
 	go func() {
 		for n := 0; ; n++ {
 			in, err := l.Accept()
@@ -62,7 +57,11 @@ func TestClouds_AndNodesOfTheirBrokerMayDie(t *testing.T) {
 	t.Parallel()
 	cluster := storetest.MustPostgres(t)
 	database := cluster.Database()
-	front := free(t)
+	front, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = front.Close() })
 	setup := newProcess(t, fmt.Sprintf("database: %q", database))
 	setup.addUser()
 	files := filepath.Join(t.TempDir(), "files")
@@ -88,11 +87,11 @@ func TestClouds_AndNodesOfTheirBrokerMayDie(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	balance(t, front, rabbit.Address(0), rabbit.Address(1), rabbit.Address(2))
+	balance(front, rabbit.Address(0), rabbit.Address(1), rabbit.Address(2))
 
 	var clouds []*process
 	for n := 1; n <= 2; n++ { // without shared subscriptions: RabbitMQ grants them, and delivers nothing
-		p := newProcess(t, fmt.Sprintf("database: %q\nbroker: {url: \"mqtts://%s\", ca: %s/ca.pem, cert: %s/cloud-%d.pem, key: %s/cloud-%d.key}", database, front, files, files, n, files, n))
+		p := newProcess(t, fmt.Sprintf("database: %q\nbroker: {url: \"mqtts://%s\", ca: %s/ca.pem, cert: %s/cloud-%d.pem, key: %s/cloud-%d.key}", database, front.Addr(), files, files, n, files, n))
 		p.token = setup.token
 		p.start()
 		clouds = append(clouds, p)

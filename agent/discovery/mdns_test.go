@@ -101,6 +101,7 @@ func nothingLeft(t *testing.T, before goleak.Option) {
 	for end := time.Now().Add(10 * time.Second); goleak.Find(before) != nil; {
 		if time.Now().After(end) {
 			goleak.VerifyNone(t, before)
+			return
 		}
 	}
 }

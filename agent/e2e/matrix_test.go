@@ -49,9 +49,10 @@ type trouble struct {
 	started func(c *cell) // done as soon as the new agent runs
 	after   func(c *cell) // done when a further receipt was told yes
 
-	again []string // crash points at which those that come after it die as well
-	clock bool     // the agent's clock can be set
-	disk  bool     // the agent has a small disk of its own
+	again   []string // crash points at which those that come after it die as well
+	clock   bool     // the agent's clock can be set
+	disk    bool     // the agent has a small disk of its own
+	starves bool     // on which there comes to be no room at all: it ends, and is started again
 }
 
 const (
@@ -96,7 +97,7 @@ var troubles = []trouble{
 	// Somebody else takes the ballast's blocks as well, so that not a byte is left:
 	// the agent can do nothing but end, and be started again until there is room.
 	{
-		name: "full disk, ballast and all", disk: true, faults: `[{"fault":"refuse-connection","ms":1500}]`,
+		name: "full disk, ballast and all", disk: true, starves: true, faults: `[{"fault":"refuse-connection","ms":1500}]`,
 		amid:    (*cell).stuffOnceStored,
 		between: func(c *cell) { stuff(c, c.fill+"-2") },
 		started: func(c *cell) {
@@ -451,7 +452,7 @@ func (c *cell) makeRoom() {
 // revive starts an agent again that ended for want of room, as its service does.
 func (c *cell) revive() {
 	c.Helper()
-	if !c.disk {
+	if !c.starves {
 		return
 	}
 	select {

@@ -165,20 +165,22 @@ func (b *Browser) Click(selector string) {
 	b.Holds(fmt.Sprintf("!document.querySelector(%q)?.disabled", selector))
 	// A page that is drawn anew takes away what had just been found, or between press
 	// and release: then nothing was clicked yet.
-	watch := fmt.Sprintf(`window.testClicked = false; addEventListener('click', (e) => { window.testClicked ||= !!e.target.closest(%q); }, { capture: true, once: true }); ''`, selector)
+	watch := fmt.Sprintf(`window.testClicked = false; addEventListener('click', (e) => { window.testClicked ||= !!e.target.closest(%q); }, true); ''`, selector)
 	for end := time.Now().Add(Patience); ; {
 		ctx, cancel := context.WithTimeout(b.ctx, Patience)
+		var missed bool
 		_, err := chromedp.Run(ctx, chromedp.Evaluate[string](watch))
-		if err == nil {
-			_, err = chromedp.Run(ctx, chromedp.Click(chromedp.CSS(selector)))
-		}
-		missed := err != nil && strings.Contains(err.Error(), "Could not find node")
-		if err == nil { // a page that is being left, and the next one, know nothing of it
+		if err != nil { // a page is just being left
+			missed = true
+		} else if _, err = chromedp.Run(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
+			missed = strings.Contains(err.Error(), "Could not find node")
+		} else { // a page that is being left, and the next one, know nothing of it
 			unseen, failed := chromedp.Run(ctx, chromedp.Evaluate[bool]("window.testClicked === false"))
 			missed = failed == nil && unseen
 		}
 		cancel()
 		if missed && time.Now().Before(end) {
+			b.Logf("click %s again: the page was drawn anew", selector)
 			continue
 		}
 		if err == nil && missed {

@@ -3,17 +3,29 @@
 package hosttest
 
 import (
-	"fmt"
+	"encoding/binary"
+	"net/netip"
 	"os"
 	"sync/atomic"
 )
 
-var given atomic.Int32
+// each process has so many addresses, and so many processes have ones of their own.
+const (
+	each      = 3_200
+	processes = 5_000
+)
+
+var given atomic.Uint32
 
 // New gives an address on loopback, 127.x.y.z, at which each port is free, and stays
-// so for whoever comes back to it: no other call on this machine is given it, in this
-// process (1,250 calls) or in another one (12,750 of them).
+// so for whoever comes back to it: no other call on this machine is given it.
 func New() string {
-	n, pid := int(given.Add(1)), os.Getpid()
-	return fmt.Sprintf("127.%d.%d.%d", 1+pid%250, pid/250%51*5+n/250, 1+n%250)
+	n := given.Add(1)
+	if n >= each {
+		panic("a test process uses more loopback addresses than it has")
+	}
+	const first = 127<<24 | 1<<16
+	var ip [4]byte
+	binary.BigEndian.PutUint32(ip[:], first+uint32(os.Getpid()%processes)*each+n)
+	return netip.AddrFrom4(ip).String()
 }

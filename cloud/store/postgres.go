@@ -107,7 +107,7 @@ func insertPostgres(t *tx, into string, columns []column, tail string) error {
 		arrays = append(arrays, fmt.Sprintf("$%d::%s[]", i+1, kind))
 		args = append(args, c.values)
 	}
-	_, err := t.Exec("INSERT INTO "+into+" ("+strings.Join(names, ", ")+") SELECT * FROM unnest("+strings.Join(arrays, ", ")+") "+tail, args...)
+	_, err := t.ExecContext(t.ctx, "INSERT INTO "+into+" ("+strings.Join(names, ", ")+") SELECT * FROM unnest("+strings.Join(arrays, ", ")+") "+tail, args...)
 	return err
 }
 

@@ -699,7 +699,10 @@ func testLead(t *testing.T, open func() store.Store) {
 	wg.Go(func() { lead(one, "one") })
 	found(t, next(), "one")
 	wg.Go(func() { lead(other, "other") })
-	end <- struct{}{}
+	select {
+	case end <- struct{}{}:
+	case <-ctx.Done():
+	}
 	found(t, next(), "other")
 	stop()
 	wg.Wait()

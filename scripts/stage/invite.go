@@ -44,7 +44,7 @@ till "$A/v1/receipts?state=waiting,sending,checking"
 
 # Kill the agent while they wait; the demo starts it again, and soon none waits any more.
 kill -9 $(cat $D/agent.pid)
-until till "$A/v1/receipts?state=waiting,sending,checking" 2>/dev/null | grep -F '{"receipts":[]}'; do sleep 1; done
+for n in $(seq 60); do sleep 1; till "$A/v1/receipts?state=waiting,sending,checking" | grep -F '{"receipts":[]}' && break; done
 
 # The register's totals, and the end of the day: close the shift with its Z report.
 till $A/v1/shift/x-report -d '{"cashier":"Aysel M."}'
@@ -53,8 +53,7 @@ till $A/v1/shift/close -d '{"cashier":"Aysel M."}'
 # The cloud: how the agent is, the shifts that were closed, and what the modules cost this month.
 fleet() { curl -sS -H "Authorization: Bearer $(cat $D/cloud-token)" "$@"; }
 fleet $C/api/v1/agents
-until fleet -H "Accept: text/csv" -o $D/shifts.csv $C/api/v1/shift-reports && grep -q ",kassa-1,2," $D/shifts.csv; do sleep 1; done
-cat $D/shifts.csv
+for n in $(seq 30); do fleet -H "Accept: text/csv" -o $D/shifts.csv $C/api/v1/shift-reports; grep ",kassa-1,2," $D/shifts.csv && break; sleep 1; done
 fleet $C/api/v1/venues/demo/bill?month=$(TZ=UTC-4 date +%Y-%m)
 --------------------------------------------------------------------------------
 Ctrl-C ends the demo and removes everything.

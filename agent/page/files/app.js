@@ -19,7 +19,7 @@ let called = '';      // what people were last called for by sound
 
 // --- the beginning
 
-const words = async (name) => (await fetch(`/page/${name}.json`)).json();
+const words = async (name) => (await fetch(`/page/${name}.json`, { signal: AbortSignal.timeout?.(1000 * patience.glance) })).json();
 
 async function speak(lang) {
   const mine = ++spoken;

@@ -55,7 +55,8 @@ func browse(t *testing.T, change func(*Config)) (entry *zeroconf.ServiceEntry) {
 	if entry == nil {
 		t.Fatal("not found")
 	}
-	if entry.Port != s.gate.Addr().(*net.TCPAddr).Port || len(entry.AddrIPv4) != 1 || !entry.AddrIPv4[0].Equal(net.IPv4(127, 0, 0, 1)) {
+	at := s.gate.Addr().(*net.TCPAddr)
+	if entry.Port != at.Port || len(entry.AddrIPv4) != 1 || !entry.AddrIPv4[0].Equal(at.IP) {
 		t.Errorf("%+v", entry)
 	}
 	return entry

@@ -187,9 +187,19 @@ func TestNamespaces_SweepFindsAListener(t *testing.T) {
 	shop.do(t, order{Do: "listen", Addr: at("10.77.1.201:8008"), Serial: "A"})
 	shop.do(t, order{Do: "listen", Addr: at("10.77.1.20:9000"), Serial: "not on a maker's port"})
 
-	open := agent.do(t, order{Do: "sweep", Sweep: prefix("10.77.1.0/24")}).Open
-	if !slices.Equal(open, []netip.AddrPort{at("10.77.1.201:8008")}) {
-		t.Errorf("open: %v", open)
+	var took time.Duration
+	for range 3 { // the best of some: another test may have the processor
+		start := time.Now()
+		open := agent.do(t, order{Do: "sweep", Sweep: prefix("10.77.1.0/24")}).Open
+		if !slices.Equal(open, []netip.AddrPort{at("10.77.1.201:8008")}) {
+			t.Errorf("open: %v", open)
+		}
+		if took = time.Since(start); took <= 10*time.Second {
+			break
+		}
+	}
+	if took > 10*time.Second {
+		t.Errorf("a /24 took %s", took)
 	}
 	if r := agent.try(t, order{Do: "sweep", Sweep: prefix("10.88.0.0/30")}); !strings.Contains(r.Err, "unreachable") {
 		t.Errorf("a subnet without a route: %q", r.Err)

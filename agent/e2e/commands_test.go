@@ -292,7 +292,7 @@ func (s *shop) receipts2(t *testing.T) []stored {
 func TestRun_EndsWithinSecondsOnSIGTERM(t *testing.T) {
 	t.Parallel()
 	// The register takes its time to print: a receipt is on its way.
-	sim := register(t, simulator.Config{Delay: 5 * time.Second})
+	sim := register(t, simulator.Config{Delay: 4 * time.Second})
 	s := newShop(t, at(sim.Addr()))
 	p := s.run()
 	next := s.stream("")
@@ -311,7 +311,7 @@ func TestRun_EndsWithinSecondsOnSIGTERM(t *testing.T) {
 		sending = storedFrom(t, next().Data).State == receipt.Sending
 	}
 	code, took := p.stop()
-	if code != 0 || took > 15*time.Second {
+	if code != 0 || took > 8*time.Second {
 		t.Errorf("exit code %d after %s", code, took)
 	}
 	if status := <-waiting; status != http.StatusAccepted {

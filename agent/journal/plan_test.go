@@ -132,7 +132,10 @@ func TestQueries_StayFastInALongLife(t *testing.T) {
 		"MadeIn":     func() error { _, err := j.MadeIn("AZ-1", "7"); return err },
 		"Accept":     func() error { last++; sale(t, j, fmt.Sprint("more", last)); return nil },
 	} {
-		const calls = 5
+		calls := 5
+		if name == "Accept" || name == "Bind" {
+			calls = 50 // they wait for the disk, which others may be busy with
+		}
 		best := time.Hour
 		for range calls { // the best of some: another test may have the processor
 			start := time.Now()
@@ -142,13 +145,8 @@ func TestQueries_StayFastInALongLife(t *testing.T) {
 			best = min(best, time.Since(start))
 		}
 		t.Logf("%s: %v", name, best)
-		// Gathering all of it takes far longer; the plans are judged above. What writes
-		// waits for the disk, which others may be busy with.
-		limit := 100 * time.Millisecond
-		if name == "Accept" || name == "Bind" {
-			limit = 2 * time.Second
-		}
-		if best > limit {
+		// Gathering all of it takes far longer; the plans are judged above.
+		if best > 100*time.Millisecond {
 			t.Errorf("%s takes %v", name, best)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,6 +97,7 @@ func testAnyOrder(t *testing.T, open func() store.Store) {
 	told := &sent{numbers: map[string]map[int64]bool{}}
 	batches := make(chan []wire.Record)
 	var wg sync.WaitGroup
+	var stopped atomic.Int64
 	for w, s := range stores {
 		random := rand.New(rand.NewPCG(seed, uint64(w+2)))
 		wg.Go(func() {
@@ -111,6 +113,7 @@ func testAnyOrder(t *testing.T, open func() store.Store) {
 					if !errors.Is(err, context.Canceled) {
 						t.Error(err)
 					}
+					stopped.Add(1)
 					continue
 				}
 				for _, a := range acks {
@@ -124,7 +127,7 @@ func testAnyOrder(t *testing.T, open func() store.Store) {
 			}
 		})
 	}
-	for range 120 {
+	for n := 0; n < 120 || stopped.Load() == 0 && n < 12_000; n++ { // on a fast disk it takes longer until one is
 		var b []wire.Record
 		for range 1 + random.IntN(20) {
 			b = append(b, every[random.IntN(len(every))])
@@ -133,6 +136,9 @@ func testAnyOrder(t *testing.T, open func() store.Store) {
 	}
 	close(batches)
 	wg.Wait()
+	if stopped.Load() == 0 {
+		t.Error("none was stopped")
+	}
 
 	// As agents do, what is not acknowledged is sent until it is.
 	s := stores[0]

@@ -9,7 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// each process has so many addresses, and so many processes have ones of their own.
+// each process has so many addresses; only processes whose numbers are that far apart
+// share theirs.
 const (
 	each      = 3_200
 	processes = 5_000
@@ -18,7 +19,7 @@ const (
 var given atomic.Uint32
 
 // New gives an address on loopback, 127.x.y.z, at which each port is free, and stays
-// so for whoever comes back to it: no other call on this machine is given it.
+// so for whoever comes back to it.
 func New() string {
 	n := given.Add(1)
 	if n >= each {

@@ -181,7 +181,8 @@ type duties struct {
 
 // learn reads the alerts that were raised since the last time, by whomever, and
 // end by what is seen; the first time all. There are few pages: what is over is
-// deleted after its time.
+// deleted after its time. The newest page is read whole each time, since PostgreSQL
+// numbers a row before it commits: a lower number may come to be seen after a higher.
 func (d *duties) learn(ctx context.Context) error {
 	const page = 1000
 	newest := d.newest
@@ -191,16 +192,12 @@ func (d *duties) learn(ctx context.Context) error {
 			return err
 		}
 		for _, a := range list {
-			if a.ID <= d.newest {
-				d.newest = newest
-				return nil
-			}
 			if a.EndedAt.IsZero() && fleet.Watched(a.Code) {
 				d.open[place{a.Agent, a.Register, a.Code}] = true
 			}
 			newest, before = max(newest, a.ID), a.ID
 		}
-		if len(list) < page {
+		if len(list) < page || before <= d.newest {
 			d.newest = newest
 			return nil
 		}

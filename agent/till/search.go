@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/text/cases"
 
@@ -12,6 +13,10 @@ import (
 
 // maxFind is the most characters of what is looked for.
 const maxFind = 128
+
+// minFiscal is the fewest characters that are looked for in fiscal ids. They are random:
+// one in eighty holds any two digits, and who looks for a table would find them.
+const minFiscal = 4
 
 // A search reads at most so many receipts at once, in such pieces; what is
 // older is read from the cursor on, when it is asked for.
@@ -60,8 +65,9 @@ func (a *api) search(f receipt.Filter, match matcher) (found []receipt.Stored, n
 }
 
 // searchFor reads what a person looks for: all of its words have to be found,
-// each in the id, the bill's number, the note (the table), the cashier or the
-// fiscal id, or as the sum, the hour (19:05) or the day (24.11, 24.11.2026).
+// each in the id, the bill's number, the note (the table), the cashier, the document's
+// number or, of at least minFiscal characters, its fiscal id, or as the sum, the hour
+// (19:05) or the day (24.11, 24.11.2026).
 func searchFor(find string, zone *time.Location) matcher {
 	fold := cases.Fold()
 	words := strings.Fields(fold.String(find))
@@ -69,15 +75,17 @@ func searchFor(find string, zone *time.Location) matcher {
 		return nil
 	}
 	return func(s receipt.Stored) bool {
-		text := s.ID + "\n" + s.Number + "\n" + s.Note + "\n" + s.Cashier
+		text, fiscal := s.ID+"\n"+s.Number+"\n"+s.Note+"\n"+s.Cashier, ""
 		if s.Document != nil {
-			text += "\n" + s.Document.FiscalID + "\n" + s.Document.Number
+			text += "\n" + s.Document.Number
+			fiscal = fold.String(s.Document.FiscalID)
 		}
 		text = fold.String(text)
 		at := s.Time.In(zone)
 		when := at.Format("15:04") + "\n" + at.Format("02.01.2006")
 		for _, w := range words {
-			if !strings.Contains(text, w) && !isSum(w, s.Total()) && !isTime(w, when) {
+			inFiscal := utf8.RuneCountInString(w) >= minFiscal && strings.Contains(fiscal, w)
+			if !inFiscal && !strings.Contains(text, w) && !isSum(w, s.Total()) && !isTime(w, when) {
 				return false
 			}
 		}

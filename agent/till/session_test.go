@@ -251,7 +251,7 @@ func TestSearch(t *testing.T) {
 		want int
 	}{
 		{"r-3", 1}, {"masa 11", 1}, {"MASA", 12}, {"aysel", 12}, {"123", 12}, {"12,00", 12}, {"12", 12}, {"12.0", 12}, {"13", 0},
-		{"19:05", 12}, {"19:", 12}, {"23.11", 12}, {"23.11.2026 19:05 r-3", 1}, {"24.11", 0}, {"bqz5c1", 1}, {"nothing", 0}, {"", 12},
+		{"19:05", 12}, {"19:", 12}, {"23.11", 12}, {"23.11.2026 19:05 r-3", 1}, {"24.11", 0}, {"bqz5c1", 1}, {"bqz5", 1}, {"bqz", 0}, {"nothing", 0}, {"", 12},
 	} {
 		var b struct{ Receipts []any }
 		s.Get("/v1/receipts?limit=200&find=" + strings.ReplaceAll(c.find, " ", "%20")).Want(http.StatusOK).JSON(&b)

@@ -20,14 +20,11 @@ const (
 // startCloud starts a cloud with its own broker and database, and enrols the
 // agent that is yet to be started.
 func (s *show) startCloud(ctx context.Context) error {
-	listen, err := choose(0, 0)
+	at, err := free(2)
 	if err != nil {
 		return err
 	}
-	broker, err := choose(0, 0)
-	if err != nil {
-		return err
-	}
+	listen, broker := at[0], at[1]
 	s.cloudURL = "http://" + listen
 	yaml := fmt.Sprintf("listen: %s\ndata_dir: cloud\ndatabase: sqlite\nbroker: {embedded: %q}\n", listen, broker)
 	if err := os.WriteFile(s.file("cloud.yaml"), []byte(yaml), 0o600); err != nil {

@@ -352,6 +352,19 @@ func choose(wanted, usual int) (string, error) {
 	return "", fmt.Errorf("take port %d: %w; name another", wanted, err)
 }
 
+// free gives so many different addresses on loopback that nobody has.
+func free(n int) (addresses []string, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("take a free port: %w", err)
+		}
+		defer l.Close() // not before all are there, or one may come twice
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses, nil
+}
+
 func random(bytes int) string {
 	b := make([]byte, bytes)
 	_, _ = rand.Read(b) // never fails

@@ -37,6 +37,7 @@ type Rabbit struct {
 	nodes  [rabbitNodes]*exec.Cmd
 	logs   [rabbitNodes]*os.File
 	ports  [rabbitNodes]struct{ amqp, dist, mqtt int }
+	claims []net.Listener // of the ports, towards other clusters, also while a node is down
 }
 
 // probe is a user with whom a node is asked whether it takes anybody.
@@ -91,7 +92,7 @@ func (r *Rabbit) configure(names []string) error {
 			return err
 		}
 	}
-	at, err := freePorts(1 + 3*rabbitNodes)
+	at, err := r.freePorts(1 + 3*rabbitNodes)
 	if err != nil {
 		return err
 	}
@@ -229,22 +230,34 @@ func (r *Rabbit) Close() error {
 		_ = r.epmd.Process.Kill()
 		_ = r.epmd.Wait() // killed
 	}
+	for _, c := range r.claims {
+		_ = c.Close() // a claim is of no use any more
+	}
 	return os.RemoveAll(r.dir)
 }
 
-// freePorts are some of loopback that nobody has, nor is given before the nodes
-// come to take them: they lie below those that systems give away by themselves.
-func freePorts(n int) (ports []int, err error) {
+// freePorts are some of loopback that nobody has, nor is given while the cluster lives,
+// also while a node is down: they lie below those that systems give away by themselves,
+// and other clusters see by a socket of that name that they are taken.
+func (r *Rabbit) freePorts(n int) (ports []int, err error) {
 	for tries := 0; len(ports) < n; tries++ {
-		port := 15_000 + rand.IntN(17_000)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		switch {
-		case err == nil:
-			defer l.Close()
-			ports = append(ports, port)
-		case tries > 1000:
-			return nil, err
+		if tries > 1000 {
+			return nil, fmt.Errorf("find %d free ports on loopback: %w", n, err)
 		}
+		port := 15_000 + rand.IntN(17_000)
+		claim, taken := net.Listen("unix", fmt.Sprintf("@ekassa-rabbit-%d", port))
+		if taken != nil {
+			err = taken
+			continue
+		}
+		r.claims = append(r.claims, claim)
+		l, taken := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if taken != nil {
+			err = taken
+			continue
+		}
+		defer l.Close()
+		ports = append(ports, port)
 	}
 	return ports, nil
 }

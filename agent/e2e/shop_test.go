@@ -47,6 +47,12 @@ func newHost() string {
 	return hosttest.New()
 }
 
+// day is today's date in Baku: a report from the day read before the first sale to the
+// day read after the last has them all, also at midnight.
+func day() string {
+	return time.Now().In(time.FixedZone("", 4*60*60)).Format(time.DateOnly)
+}
+
 // object is one of JSON's.
 type object = map[string]any
 

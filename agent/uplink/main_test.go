@@ -131,6 +131,7 @@ type cloud struct {
 	deaf      bool                   // acknowledges nothing
 	refuse    func(wire.Record) bool // does not store it
 	plain     bool                   // says nothing beyond UpTo and Missing
+	late      time.Duration          // what it says comes so much later
 	flying    int                    // the most records that ever came without an ack between
 	since     int
 }
@@ -244,7 +245,11 @@ func (c *cloud) ack(client mqtt.Client, epoch int64) {
 	if c.since = 0; !c.plain {
 		a.Top = top
 	}
-	c.say(client, wire.TopicAck, a)
+	if c.late == 0 {
+		c.say(client, wire.TopicAck, a)
+	} else {
+		time.AfterFunc(c.late, func() { c.say(client, wire.TopicAck, a) })
+	}
 }
 
 func (c *cloud) say(client mqtt.Client, last string, v any) {

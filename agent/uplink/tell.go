@@ -45,7 +45,7 @@ type telling struct {
 type flight struct {
 	at     time.Time
 	token  mqtt.Token
-	missed bool // the cloud has said since that it misses it
+	missed bool // the cloud, which says no more than that, has said since that it misses it
 }
 
 // doubts is what is held against records, from one connection to the next.
@@ -149,11 +149,14 @@ func (t *teller) acked(a wire.Ack, now time.Time) error {
 		if !e.misses(seq) || now.Sub(f.at) < t.Pace.Gap {
 			continue // it may be on its way
 		}
-		if f.missed = true; a.Top == 0 {
-			continue
+		// Messages come in order: what was told after it is stored, and it is not. A copy
+		// of which that is not known yet stays as it is, however old: one more each time
+		// that word comes would never be proven, where words take longer than Gap.
+		if a.Top == 0 {
+			f.missed = true
+		} else if e.stored.After(f.at) {
+			t.again(e, seq, f, true, strikes)
 		}
-		// What was told after it is stored, and messages come in order.
-		t.again(e, seq, f, e.stored.After(f.at), strikes)
 	}
 	return nil
 }
@@ -217,7 +220,7 @@ func (t *teller) fill(now time.Time) (time.Duration, error) {
 		if room <= 0 {
 			break
 		}
-		n, err := t.tell(e, room, now)
+		n, err := t.tell(e, room)
 		if err != nil {
 			return 0, err
 		}
@@ -232,7 +235,7 @@ func (t *teller) fill(now time.Time) (time.Duration, error) {
 }
 
 // tell tells an epoch's next records, at most so many.
-func (t *teller) tell(e *telling, most int, now time.Time) (n int, err error) {
+func (t *teller) tell(e *telling, most int) (n int, err error) {
 	list := e.wanted(most)
 	if len(list) == 0 {
 		return 0, nil
@@ -265,9 +268,10 @@ func (t *teller) tell(e *telling, most int, now time.Time) (n int, err error) {
 			t.setApart(at, err.Error())
 			continue // its alert comes with the next piece
 		}
-		e.sent[seq] = &flight{at: now, token: t.link.publish(wire.Topic(t.Agent, wire.TopicReport), false, data)}
+		at := time.Now() // its own, which says what was told before it
+		e.sent[seq] = &flight{at: at, token: t.link.publish(wire.Topic(t.Agent, wire.TopicReport), false, data)}
 		if _, again := e.first[seq]; !again {
-			e.first[seq] = now
+			e.first[seq] = at
 		}
 		e.next = max(e.next, seq+1)
 		e.redo = slices.DeleteFunc(e.redo, func(x int64) bool { return x == seq })

@@ -79,7 +79,7 @@ type Pace struct {
 
 	Window int           // records told and not acknowledged, at most
 	Again  time.Duration // after which an unacknowledged record is told again
-	Gap    time.Duration // after which one that the cloud misses is told again
+	Gap    time.Duration // after which one that the cloud is known to have passed over is told again
 	Breath time.Duration // between two pieces of a backlog
 	Note   time.Duration // at most so long until an acknowledgement is on the disk
 	Look   time.Duration // between two looks at what became of settings

@@ -183,21 +183,29 @@ func TestRun_APoisonedRecordIsSetApart(t *testing.T) {
 
 func TestRun_WhatTheCloudRefusesDoesNotStopTheRest(t *testing.T) {
 	t.Parallel()
-	for _, plain := range []bool{false, true} {
-		t.Run(fmt.Sprint("plain ", plain), func(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		plain bool
+		late  time.Duration
+	}{
+		{"which says what it has", false, 0},
+		{"which says it later than a gap is waited for", false, 200 * time.Millisecond},
+		{"which says only up to where", true, 0},
+	} {
+		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
 			addr := newAddr()
 			b := &mochiBroker{}
 			b.start(t, addr)
 			t.Cleanup(func() { b.kill(t) })
 			c, s := dialCloud(t, addr), newShop(t, addr)
-			c.plain = plain
+			c.plain, c.late = x.plain, x.late
 			c.refuse = func(r wire.Record) bool { return r.Seq == 3 && r.Type == wire.RecordReceipt }
 			for n := range 50 {
 				s.sell(fmt.Sprint("r", n), 1)
 			}
 			s.pace.Gap, s.pace.Again = 5*time.Millisecond, 50*time.Millisecond
-			if !plain {
+			if !x.plain {
 				s.pace.Again = time.Hour // nothing waits for its end
 			}
 			s.connect()

@@ -237,7 +237,7 @@ func boot(t *testing.T, root, steps string) *booted {
 // until waits for a line of the steps' output.
 func (b *booted) until(t *testing.T, line string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute) // for all steps; each has its own limit
 	defer cancel()
 	for {
 		text, err := os.ReadFile(b.log)

@@ -71,7 +71,7 @@ func TestCaspos_EachAilmentMakesOneDocument(t *testing.T) {
 			till.Post("/v1/receipts", sale("before"), wait).Want(http.StatusCreated)
 			for _, f := range x.faults {
 				if f.MS == 0 {
-					f.MS = 900 // longer than the agent waits
+					f.MS = 3600 // longer than the agent waits
 					if x.byHand || x.z {
 						f.MS = 5000 // nor is it back before the hand has done its part
 					}

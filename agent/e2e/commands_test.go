@@ -292,7 +292,7 @@ func (s *shop) receipts2(t *testing.T) []stored {
 func TestRun_EndsWithinSecondsOnSIGTERM(t *testing.T) {
 	t.Parallel()
 	// The register takes its time to print: a receipt is on its way.
-	sim := register(t, simulator.Config{Delay: 4 * time.Second})
+	sim := register(t, simulator.Config{Delay: 2 * time.Second})
 	s := newShop(t, at(sim.Addr()))
 	p := s.run()
 	next := s.stream("")

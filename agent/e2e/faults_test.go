@@ -43,7 +43,7 @@ func one(name string, more ...simulator.Fault) []simulator.Fault {
 // hurt is when the agent in this test stops listening.
 var hurt = func() agent.Options {
 	o := fast
-	o.Pace.Document, o.Pace.Question = 500*time.Millisecond, 400*time.Millisecond
+	o.Pace.Document, o.Pace.Question = 2*time.Second, 1600*time.Millisecond
 	return o
 }()
 
@@ -202,7 +202,7 @@ func (x ailment) try(t *testing.T, edition simulator.Edition) {
 			continue
 		}
 		if f.MS == 0 {
-			f.MS = 900 // longer than the agent waits
+			f.MS = 3600 // longer than the agent waits
 		}
 		sim.Arm(f)
 	}

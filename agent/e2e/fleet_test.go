@@ -196,8 +196,11 @@ func (f *realCloud) closed(agent string) (list []totals) {
 // has looks whether the cloud has each document of a ledger once, and nothing else.
 func (f *realCloud) has(agent string, ledger []simulator.Document) {
 	f.Helper()
-	eventually(f, "the cloud has heard of every document", func() bool { return len(f.fiscal(agent)) >= len(ledger) })
-	got := f.fiscal(agent)
+	var got map[string]int
+	moves(f, "documents of which the cloud has heard", len(ledger), func() int {
+		got = f.fiscal(agent)
+		return len(got)
+	})
 	for _, d := range ledger {
 		if got[d.FiscalID] != 1 {
 			f.Errorf("the cloud has document %s %d times", d.FiscalID, got[d.FiscalID])

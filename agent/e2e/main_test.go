@@ -109,6 +109,21 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+// moves waits until a count has come to what is wanted, for as long as it moves.
+func moves(t testing.TB, what string, want int, count func() int) {
+	t.Helper()
+	last, since := count(), time.Now()
+	for n := last; n < want; n = count() {
+		if n != last {
+			last, since = n, time.Now()
+		}
+		if time.Since(since) > patience {
+			t.Fatalf("%s: still %d, want %d", what, n, want)
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+}
+
 // output collects what a program writes.
 type output struct {
 	mu sync.Mutex

@@ -166,7 +166,10 @@ func TestUpdate_BeginsWhenItIsQuietAndGoesBack(t *testing.T) {
 		}
 	}
 	sim := register(t, simulator.Config{Listen: host, Edition: simulator.New})
-	s.reaches("waits", receipt.Fiscal)
+	eventually(t, "waits is fiscal", func() bool {
+		a, err := till.Try(till.Request(http.MethodGet, "/v1/receipts/waits", ""))
+		return err == nil && a.Status == http.StatusOK && a.Field("state") == string(receipt.Fiscal) // it may be changing its program
+	})
 	p.runs("1.1.0")
 	s.settles("1.1.0", wire.ProgramApplied)
 	if p.ended() {

@@ -47,7 +47,7 @@ func (d *disk) off() error {
 	if err := tool("umount", d.mount); err != nil {
 		return err
 	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		out, err := exec.Command("losetup", "-j", d.image).Output()
 		if err != nil {
 			return fmt.Errorf("look for the loop device of %s: %w", d.image, err)

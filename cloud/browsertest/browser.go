@@ -90,10 +90,28 @@ func Within[T any](b *Browser, what string, a chromedp.Action[T]) T {
 	ctx, cancel := context.WithTimeout(b.ctx, Patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, a)
+	b.fatal(what, err)
+	return v
+}
+
+// looks is Within for what only looks: at a page that is being left, it looks again.
+func looks[T any](b *Browser, what string, a chromedp.Action[T]) T {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, Patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, a)
+	for err != nil && strings.Contains(err.Error(), "navigated or closed") && ctx.Err() == nil {
+		v, err = chromedp.Run(ctx, a)
+	}
+	b.fatal(what, err)
+	return v
+}
+
+func (b *Browser) fatal(what string, err error) {
+	b.Helper()
 	if err != nil {
 		b.Fatalf("%s: %v; the page says:\n%s\nand complains of %q", what, err, b.text(), b.Complaints())
 	}
-	return v
 }
 
 // Holds waits until a condition in the page does.
@@ -234,6 +252,12 @@ func (b *Browser) Says(script string) string {
 	return Within(b, script, chromedp.Evaluate[string](script))
 }
 
+// reads is Says for a script that changes nothing.
+func (b *Browser) reads(script string) string {
+	b.Helper()
+	return looks(b, script, chromedp.Evaluate[string](script))
+}
+
 // Complaints gives what the browser has complained of since the last call.
 func (b *Browser) Complaints() (list []string) {
 	b.mu.Lock()
@@ -246,7 +270,7 @@ func (b *Browser) Complaints() (list []string) {
 // and it Fits.
 func (b *Browser) Blameless(name string) {
 	b.Helper()
-	text := b.Says(`document.body.innerText`)
+	text := b.reads(`document.body.innerText`)
 	if key := regexp.MustCompile(`\b(page|kind|label|link|act|proof|problem|reason|state|status|cause)\.[a-z_]+|⟨[^⟩]*⟩`).FindString(text); key != "" {
 		b.Errorf("%s: the text %s is missing", name, key)
 	}
@@ -265,11 +289,11 @@ func (b *Browser) Fits(name string) {
 	if faults := b.Complaints(); len(faults) > 0 {
 		b.Errorf("%s: the browser complains: %q", name, faults)
 	}
-	wide := b.Says(`document.documentElement.scrollWidth > innerWidth ? [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 120)).join('\n') || 'something' : ''`)
+	wide := b.reads(`document.documentElement.scrollWidth > innerWidth ? [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 120)).join('\n') || 'something' : ''`)
 	if wide != "" {
 		b.Errorf("%s: wider than the screen: %s", name, wide)
 	}
-	nameless := b.Says(`[...document.querySelectorAll('button, input:not([type=hidden]), select, textarea, img')].filter(e => !(e.innerText || e.alt || e.getAttribute('aria-label') || e.labels?.length && e.labels[0].innerText)).map(e => e.outerHTML).join('\n')`)
+	nameless := b.reads(`[...document.querySelectorAll('button, input:not([type=hidden]), select, textarea, img')].filter(e => !(e.innerText || e.alt || e.getAttribute('aria-label') || e.labels?.length && e.labels[0].innerText)).map(e => e.outerHTML).join('\n')`)
 	if nameless != "" {
 		b.Errorf("%s: controls without a name: %s", name, nameless)
 	}
@@ -281,7 +305,7 @@ func (b *Browser) shot(name string) {
 	if Shots == "" {
 		return
 	}
-	png := Within(b, "screenshot", chromedp.FullScreenshot(100))
+	png := looks(b, "screenshot", chromedp.FullScreenshot(100))
 	if err := os.WriteFile(filepath.Join(Shots, name+".png"), png, 0o644); err != nil {
 		b.Error(err)
 	}

@@ -140,8 +140,10 @@ func (r *Rabbit) start(n int) error {
 	fmt.Fprint(&conf, "mqtt.listeners.tcp = none\nmqtt.allow_anonymous = false\nmqtt.ssl_cert_login = true\nssl_cert_login_from = common_name\n")
 	fmt.Fprintf(&conf, "ssl_options.cacertfile = %[1]s/ca.pem\nssl_options.certfile = %[1]s/broker.pem\nssl_options.keyfile = %[1]s/broker.key\n", r.dir)
 	fmt.Fprint(&conf, "ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n")
-	// A node that finds no other in this time would begin a cluster of its own.
-	fmt.Fprint(&conf, "cluster_formation.peer_discovery_backend = classic_config\ncluster_formation.discovery_retry_limit = 600\n")
+	fmt.Fprint(&conf, "cluster_formation.peer_discovery_backend = classic_config\n")
+	if n > 0 { // it would begin a cluster of its own if it did not find the first in this time; the first should
+		fmt.Fprint(&conf, "cluster_formation.discovery_retry_limit = 600\n")
+	}
 	for i := range r.nodes {
 		fmt.Fprintf(&conf, "cluster_formation.classic_config.nodes.%d = %s\n", i+1, r.name(i))
 	}

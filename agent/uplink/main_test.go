@@ -320,7 +320,7 @@ type shop struct {
 
 var quick = Pace{
 	First: time.Millisecond, Retry: 20 * time.Millisecond, Ceil: 50 * time.Millisecond, Steady: time.Second, Answer: 3 * time.Second, Alive: 2 * time.Second,
-	Window: 20, Again: 300 * time.Millisecond, Gap: 50 * time.Millisecond, Breath: time.Millisecond, Note: 10 * time.Millisecond,
+	Window: 20, Again: 300 * time.Millisecond, Gap: 50 * time.Millisecond, Apart: 100 * time.Millisecond, Breath: time.Millisecond, Note: 10 * time.Millisecond,
 	Look: 10 * time.Millisecond, Health: time.Hour, Change: 10 * time.Millisecond,
 }
 

@@ -46,6 +46,7 @@ type flight struct {
 	at     time.Time
 	token  mqtt.Token
 	missed bool // the cloud, which says no more than that, has said since that it misses it
+	passed bool // the cloud has stored what was told after it, and misses it
 }
 
 // doubts is what is held against records, from one connection to the next.
@@ -54,7 +55,13 @@ type doubts struct {
 	// taken this record, and no other. While there are any in it records go one
 	// by one, to see which it is.
 	lost    map[place]int
-	refused map[place]int // times that the broker had it and the cloud still missed it
+	refused map[place]refusal
+}
+
+// refusal counts how often the broker had a record and the cloud still missed it.
+type refusal struct {
+	times int
+	since time.Time // when it was counted first
 }
 
 type place struct{ epoch, seq int64 }
@@ -69,7 +76,7 @@ const (
 func newTeller(u *Uplink, l *link) (*teller, error) {
 	t := &teller{Uplink: u, link: l, noted: time.Now()}
 	if u.doubts.lost == nil {
-		u.doubts.lost, u.doubts.refused = map[place]int{}, map[place]int{}
+		u.doubts.lost, u.doubts.refused = map[place]int{}, map[place]refusal{}
 	}
 	return t, t.refresh()
 }
@@ -136,6 +143,7 @@ func (t *teller) acked(a wire.Ack, now time.Time) error {
 			delete(t.doubts.lost, at)
 		}
 	}
+	maps.DeleteFunc(t.doubts.refused, func(at place, _ refusal) bool { return at.epoch == a.Epoch && at.seq <= a.UpTo })
 	for seq := range e.sent {
 		if seq <= max(a.UpTo, a.Top) && !e.misses(seq) {
 			delete(e.sent, seq)
@@ -149,28 +157,44 @@ func (t *teller) acked(a wire.Ack, now time.Time) error {
 		if !e.misses(seq) || now.Sub(f.at) < t.Pace.Gap {
 			continue // it may be on its way
 		}
-		// Messages come in order: what was told after it is stored, and it is not. A copy
-		// of which that is not known yet stays as it is, however old: one more each time
-		// that word comes would never be proven, where words take longer than Gap.
 		if a.Top == 0 {
 			f.missed = true
-		} else if e.stored.After(f.at) {
-			t.again(e, seq, f, true, strikes)
+			continue
+		}
+		// Messages come in order: what was told after it is stored, and it is not. A copy
+		// of which that is not known yet stays as it is, however old: one more each time
+		// that word comes would never be proven, where words take longer than Gap. What
+		// was passed over before is told again ever more rarely.
+		f.passed = f.passed || e.stored.After(f.at)
+		rarely := t.Pace.Gap << min(t.doubts.refused[place{a.Epoch, seq}].times, 16)
+		if f.passed && now.Sub(f.at) >= rarely {
+			t.again(e, seq, f)
 		}
 	}
 	return nil
 }
 
 // again has a record told again. One that the broker has taken and the cloud has
-// passed over, so often that it is enough, is one that the cloud does not take.
-func (t *teller) again(e *telling, seq int64, f *flight, passed bool, enough int) {
+// passed over, so often and for so long that it is enough, is one that the cloud does
+// not take. Often alone is no proof: where several processes are the cloud, one that has
+// lost its database may sit on the copies of a sound record while another goes on.
+func (t *teller) again(e *telling, seq int64, f *flight) {
 	delete(e.sent, seq)
 	e.redo = append(e.redo, seq)
-	if !passed || !received(f.token) {
+	if !f.passed && !f.missed || !received(f.token) {
 		return
 	}
+	enough := blindly
+	if f.passed {
+		enough = strikes
+	}
 	at := place{e.Epoch, seq}
-	if t.doubts.refused[at]++; t.doubts.refused[at] >= enough {
+	r := t.doubts.refused[at]
+	if r.times++; r.times == 1 {
+		r.since = time.Now()
+	}
+	t.doubts.refused[at] = r
+	if r.times >= enough && time.Since(r.since) >= t.Pace.Apart {
 		t.setApart(at, "the cloud does not take it")
 	}
 }
@@ -211,7 +235,7 @@ func (t *teller) fill(now time.Time) (time.Duration, error) {
 	for _, e := range t.epochs {
 		for seq, f := range e.sent {
 			if now.Sub(f.at) >= t.Pace.Again {
-				t.again(e, seq, f, f.missed, blindly)
+				t.again(e, seq, f)
 			}
 		}
 		room -= len(e.sent)

@@ -80,6 +80,7 @@ type Pace struct {
 	Window int           // records told and not acknowledged, at most
 	Again  time.Duration // after which an unacknowledged record is told again
 	Gap    time.Duration // after which one that the cloud is known to have passed over is told again
+	Apart  time.Duration // at least, from the first time that the cloud passed a record over until it is set apart
 	Breath time.Duration // between two pieces of a backlog
 	Note   time.Duration // at most so long until an acknowledgement is on the disk
 	Look   time.Duration // between two looks at what became of settings
@@ -90,7 +91,7 @@ type Pace struct {
 // DefaultPace suits a shop's network and a fleet that comes back at once.
 var DefaultPace = Pace{
 	First: time.Second, Retry: time.Second, Ceil: 5 * time.Minute, Steady: time.Minute, Answer: 10 * time.Second, Alive: 30 * time.Second,
-	Window: 20, Again: time.Minute, Gap: 5 * time.Second, Breath: 100 * time.Millisecond, Note: 5 * time.Second,
+	Window: 20, Again: time.Minute, Gap: 5 * time.Second, Apart: 10 * time.Minute, Breath: 100 * time.Millisecond, Note: 5 * time.Second,
 	Look: time.Second, Health: 5 * time.Minute, Change: 10 * time.Second,
 }
 

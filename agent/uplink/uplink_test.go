@@ -225,6 +225,31 @@ func TestRun_WhatTheCloudRefusesDoesNotStopTheRest(t *testing.T) {
 	}
 }
 
+// Where several processes are the cloud, one of them may sit on the copies of a record
+// for a while: however often it is passed over, that alone does not set it apart.
+func TestRun_WhatIsTakenLateIsNotSetApart(t *testing.T) {
+	t.Parallel()
+	addr := newAddr()
+	b := &mochiBroker{}
+	b.start(t, addr)
+	t.Cleanup(func() { b.kill(t) })
+	c, s := dialCloud(t, addr), newShop(t, addr)
+	const copies = 2 * 3 // twice as many as would be enough
+	c.refuse = func(r wire.Record) bool { return r.Seq == 3 && c.told[place{r.Epoch, 3}] <= copies }
+	s.pace.Gap, s.pace.Again, s.pace.Apart = time.Millisecond, time.Hour, time.Hour
+	s.connect()
+	n := 0
+	until(t, "it is taken", func() bool {
+		s.sell(fmt.Sprint("r", n), 1)
+		n++
+		time.Sleep(20 * time.Millisecond) // a shop that sells on
+		return c.has(s.j.Epoch(), 4)
+	})
+	if r := c.record(s.j.Epoch(), 3); r.Type != wire.RecordReceipt {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A cloud that was restored from a backup asks for what it has acknowledged.
 func TestRun_TellsAgainWhatTheCloudHasLost(t *testing.T) {
 	t.Parallel()

@@ -181,8 +181,9 @@ type duties struct {
 
 // learn reads the alerts that were raised since the last time, by whomever, and
 // end by what is seen; the first time all. There are few pages: what is over is
-// deleted after its time. The newest page is read whole each time, since PostgreSQL
-// numbers a row before it commits: a lower number may come to be seen after a higher.
+// deleted after its time. It goes back a page further than the last time, since
+// PostgreSQL numbers a row before it commits: a lower number may come to be seen after a
+// higher.
 func (d *duties) learn(ctx context.Context) error {
 	const page = 1000
 	newest := d.newest
@@ -197,7 +198,7 @@ func (d *duties) learn(ctx context.Context) error {
 			}
 			newest, before = max(newest, a.ID), a.ID
 		}
-		if len(list) < page || before <= d.newest {
+		if len(list) < page || before <= d.newest-page {
 			d.newest = newest
 			return nil
 		}

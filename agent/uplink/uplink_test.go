@@ -237,8 +237,11 @@ func TestRun_WhatIsTakenLateIsNotSetApart(t *testing.T) {
 	const copies = 2 * 3 // twice as many as would be enough
 	c.refuse = func(r wire.Record) bool { return r.Seq == 3 && c.told[place{r.Epoch, 3}] <= copies }
 	s.pace.Gap, s.pace.Again, s.pace.Apart = time.Millisecond, time.Hour, time.Hour
-	s.connect()
 	n := 0
+	for ; n < 5; n++ { // the third is one of them
+		s.sell(fmt.Sprint("r", n), 1)
+	}
+	s.connect()
 	until(t, "it is taken", func() bool {
 		s.sell(fmt.Sprint("r", n), 1)
 		n++

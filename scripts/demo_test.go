@@ -94,7 +94,7 @@ func TestDemo_ItsLinesWorkAsPrinted(t *testing.T) {
 	if len(parts) != 3 {
 		t.Fatalf("no script between two rules: %s", out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	tries := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", parts[1])
 	tries.Dir = ".."

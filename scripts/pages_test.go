@@ -140,7 +140,7 @@ func follow(t *testing.T, page string) string {
 		}
 	}
 	text := strings.ReplaceAll(script.String(), "127.0.0.1:", hosttest.New()+":") // whose ports are nobody else's
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)               // the first of the pages compiles SQLite
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)               // the first of the pages compiles SQLite
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", text)
 	cmd.Dir = folder

@@ -3,7 +3,6 @@ package systemd_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -234,15 +233,18 @@ func boot(t *testing.T, root, steps string) *booted {
 	return b
 }
 
-// until waits for a line of the steps' output.
+// until waits for a line of the steps' output, for as long as they say anything.
 func (b *booted) until(t *testing.T, line string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute) // for all steps; each has its own limit
-	defer cancel()
+	const silence = 4 * time.Minute
+	end, said := time.Now().Add(silence), 0
 	for {
 		text, err := os.ReadFile(b.log)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
+		}
+		if len(text) > said {
+			end, said = time.Now().Add(silence), len(text)
 		}
 		for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
 			if strings.HasPrefix(s.Text(), "FAILED") {
@@ -259,7 +261,7 @@ func (b *booted) until(t *testing.T, line string) {
 			}
 		}
 		select {
-		case <-ctx.Done():
+		case <-time.After(time.Until(end)):
 			t.Fatalf("no %q in time:\n%s", line, text)
 		case <-b.ended:
 			text, _ := os.ReadFile(b.log)

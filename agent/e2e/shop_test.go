@@ -344,7 +344,7 @@ func with(r object, more ...object) string {
 }
 
 // wait asks the agent to answer when the receipt is final.
-const wait = "Prefer: wait=60"
+const wait = "Prefer: wait=30"
 
 // register is a simulated one within the test.
 func register(t testing.TB, c simulator.Config) *simulator.Simulator {

@@ -34,20 +34,30 @@ func newDisk(dir, fs string) (*disk, error) {
 	if err := tool("mkfs."+fs, "-q", d.image); err != nil {
 		return nil, err
 	}
-	return d, d.on()
+	if err := tool("mount", "--bind", d.mount, d.mount); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(tool("mount", "--make-shared", d.mount), d.on()); err != nil {
+		return nil, errors.Join(err, tool("umount", d.mount))
+	}
+	return d, nil
 }
+
+// remove unmounts it for good.
+func (d *disk) remove() error { return errors.Join(d.off(), tool("umount", d.mount)) }
 
 // on mounts it, which replays the file system's log.
 func (d *disk) on() error { return tool("mount", "-o", "loop", d.image, d.mount) }
 
 // off unmounts it; nobody may have files open there. It waits until nobody has it
-// any more: a mount namespace that was made meanwhile on this machine has a copy of
-// every mount, and while one lives the next mount would only find the dead one again.
+// any more, or the next mount would only find the dead one again: a mount namespace that
+// was made meanwhile on this machine has a copy of every mount. That its place is shared
+// takes the copies away with it.
 func (d *disk) off() error {
 	if err := tool("umount", d.mount); err != nil {
 		return err
 	}
-	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		out, err := exec.Command("losetup", "-j", d.image).Output()
 		if err != nil {
 			return fmt.Errorf("look for the loop device of %s: %w", d.image, err)

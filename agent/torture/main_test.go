@@ -61,7 +61,7 @@ func TestChaos(t *testing.T) {
 		t.Run(models[0].Driver, func(t *testing.T) {
 			r, err := Chaos(t.Context(), ChaosOptions{
 				Programs: programs("ekassa-torture"), Seed: 11, Size: Size{Receipts: 400, Tills: 4, Kills: 10, Faults: 24},
-				Models: models, Most: 40 * time.Second, Settle: 5 * time.Minute, Dir: t.TempDir(), Week: week(t), Say: func(s string) { t.Log(s) },
+				Models: models, Most: 40 * time.Second, Settle: 90 * time.Second, Dir: t.TempDir(), Week: week(t), Say: func(s string) { t.Log(s) },
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -74,11 +74,11 @@ func Powercut(ctx context.Context, o PowercutOptions) (r PowercutResult, err err
 	}
 	s, err := newShop(o.Programs, d.mount, filepath.Join(o.Dir, "logs"), o.Models, plan.Tills)
 	if err != nil {
-		return r, errors.Join(err, d.off())
+		return r, errors.Join(err, d.remove())
 	}
 	defer func() {
 		s.kill()
-		err = errors.Join(err, d.off())
+		err = errors.Join(err, d.remove())
 	}()
 	r = PowercutResult{Control: o.Control, FS: o.FS, Cuts: o.Cuts}
 	dice := rand.New(rand.NewPCG(o.Seed, 0)) //nolint:gosec // chance that can be repeated

@@ -302,6 +302,16 @@ func (c *cloud) result(id string) (list []wire.Result) {
 	return list
 }
 
+// newCloudAndShop gives both, on a broker of this process.
+func newCloudAndShop(t testing.TB) (*cloud, *shop) {
+	t.Helper()
+	addr := newAddr()
+	b := &mochiBroker{}
+	b.start(t, addr)
+	t.Cleanup(func() { b.kill(t) })
+	return dialCloud(t, addr), newShop(t, addr)
+}
+
 // shop is an agent's journal with an uplink on it.
 type shop struct {
 	t    testing.TB

@@ -194,11 +194,7 @@ func TestRun_WhatTheCloudRefusesDoesNotStopTheRest(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
-			addr := newAddr()
-			b := &mochiBroker{}
-			b.start(t, addr)
-			t.Cleanup(func() { b.kill(t) })
-			c, s := dialCloud(t, addr), newShop(t, addr)
+			c, s := newCloudAndShop(t)
 			c.plain, c.late = x.plain, x.late
 			c.refuse = func(r wire.Record) bool { return r.Seq == 3 && r.Type == wire.RecordReceipt }
 			for n := range 50 {
@@ -229,11 +225,7 @@ func TestRun_WhatTheCloudRefusesDoesNotStopTheRest(t *testing.T) {
 // for a while: however often it is passed over, that alone does not set it apart.
 func TestRun_WhatIsTakenLateIsNotSetApart(t *testing.T) {
 	t.Parallel()
-	addr := newAddr()
-	b := &mochiBroker{}
-	b.start(t, addr)
-	t.Cleanup(func() { b.kill(t) })
-	c, s := dialCloud(t, addr), newShop(t, addr)
+	c, s := newCloudAndShop(t)
 	const copies = 2 * 3 // twice as many as would be enough
 	c.refuse = func(r wire.Record) bool { return r.Seq == 3 && c.told[place{r.Epoch, 3}] <= copies }
 	s.pace.Gap, s.pace.Again, s.pace.Apart = time.Millisecond, time.Hour, time.Hour

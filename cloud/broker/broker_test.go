@@ -488,7 +488,7 @@ func TestBroker_WaitsForNobodyWhoReadsNothing(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		for range 400 { // 40 MB are no socket's to hold
+		for range 2000 { // 200 MB are no socket's to hold
 			if err := c.Publish("ekassa/v1/a/command", 1, false, make([]byte, 100_000)); err != nil {
 				done <- err
 				return

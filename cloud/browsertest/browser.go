@@ -87,31 +87,27 @@ func New(t testing.TB) *Browser {
 // Within runs a browser action, with the Patience of a test.
 func Within[T any](b *Browser, what string, a chromedp.Action[T]) T {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, Patience)
-	defer cancel()
-	v, err := chromedp.Run(ctx, a)
-	b.fatal(what, err)
-	return v
+	return run(b, what, a, false)
 }
 
 // looks is Within for what only looks: at a page that is being left, it looks again.
 func looks[T any](b *Browser, what string, a chromedp.Action[T]) T {
 	b.Helper()
+	return run(b, what, a, true)
+}
+
+func run[T any](b *Browser, what string, a chromedp.Action[T], again bool) T {
+	b.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, Patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, a)
-	for err != nil && strings.Contains(err.Error(), "navigated or closed") && ctx.Err() == nil {
+	for again && err != nil && strings.Contains(err.Error(), "navigated or closed") && ctx.Err() == nil {
 		v, err = chromedp.Run(ctx, a)
 	}
-	b.fatal(what, err)
-	return v
-}
-
-func (b *Browser) fatal(what string, err error) {
-	b.Helper()
 	if err != nil {
 		b.Fatalf("%s: %v; the page says:\n%s\nand complains of %q", what, err, b.text(), b.Complaints())
 	}
+	return v
 }
 
 // Holds waits until a condition in the page does.
@@ -266,6 +262,10 @@ func (b *Browser) Complaints() (list []string) {
 	return list
 }
 
+// byChance are fiscal ids, long and short, and tokens of tills: they are random, and may
+// hold any letters.
+var byChance = regexp.MustCompile(`\b(?:ek_[0-9A-Za-z_-]{43}|[1-9A-HJ-NP-Za-km-z]{43,44}\b|[1-9A-HJ-NP-Za-km-z]{12}\b)`)
+
 // Blameless looks at the page as it stands: nothing is missing in its language,
 // and it Fits.
 func (b *Browser) Blameless(name string) {
@@ -274,10 +274,11 @@ func (b *Browser) Blameless(name string) {
 	if key := regexp.MustCompile(`\b(page|kind|label|link|act|proof|problem|reason|state|status|cause)\.[a-z_]+|⟨[^⟩]*⟩`).FindString(text); key != "" {
 		b.Errorf("%s: the text %s is missing", name, key)
 	}
-	// What begins a word: a fiscal id may hold NaN by chance, and a token anything.
-	text = regexp.MustCompile(`\bek_[0-9A-Za-z_-]{43}`).ReplaceAllString(text, "")
-	if odd := regexp.MustCompile(`undefined|\[object|<nil>|%!|(?:^|[^0-9A-Za-z])(?:NaN|null|0x)`).FindString(text); odd != "" {
-		b.Errorf("%s: the page shows %q:\n%s", name, odd, text)
+	text = byChance.ReplaceAllString(text, "")
+	for _, odd := range []string{"undefined", "[object", "NaN", "null", "0x", "<nil>", "%!"} {
+		if strings.Contains(text, odd) {
+			b.Errorf("%s: the page shows %q:\n%s", name, odd, text)
+		}
 	}
 	b.Fits(name)
 }

@@ -310,7 +310,7 @@ func (a *agent) mustConnect(p wire.Presence) {
 }
 
 func wait(t mqtt.Token) error {
-	if !t.WaitTimeout(time.Minute) {
+	if !t.WaitTimeout(10 * time.Second) {
 		return errors.New("no answer")
 	}
 	return t.Error()

@@ -29,9 +29,9 @@ main() { systemctl show -p MainPID --value ekassa-agent; }
 running() { [ "$(ekassa-agent status)" = running ]; }
 restarted() { running && [ "$(main)" != "$1" ] && curl -fsS -o /dev/null "$api/readyz"; }
 
-# sell ID gives the state of a sale once it is final, or after a minute.
+# sell ID gives the state of a sale once it is final, or after ten seconds.
 sell() {
-	curl -fsS "$api/v1/receipts" -H "Authorization: Bearer $(cat /root/token)" -H 'Content-Type: application/json' -H 'Prefer: wait=60' \
+	curl -fsS "$api/v1/receipts" -H "Authorization: Bearer $(cat /root/token)" -H 'Content-Type: application/json' -H 'Prefer: wait=10' \
 		-d '{"id":"'"$1"'","kind":"sale","time":"2026-11-24T12:00:00+04:00","items":[{"name":"Plov","code":"1","unit":"piece","quantity":"1","price":"8.00","tax":"vat18"}],"payments":{"cash":"8.00"}}'
 }
 state() { curl -fsS "$api/v1/receipts/$1" -H "Authorization: Bearer $(cat /root/token)"; }

@@ -182,7 +182,7 @@ func (r *Rabbit) wait(n int) error {
 	o := mqtt.NewClientOptions().AddBroker("mqtts://" + r.Address(n)).SetClientID(probe).SetProtocolVersion(4).SetAutoReconnect(false).
 		SetConnectTimeout(10 * time.Second).
 		SetTLSConfig(&tls.Config{RootCAs: r.own.Pool(), ServerName: "127.0.0.1", Certificates: []tls.Certificate{pair}})
-	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		c := mqtt.NewClient(o)
 		t := c.Connect()
 		ok := t.WaitTimeout(20*time.Second) && t.Error() == nil

@@ -244,7 +244,7 @@ func (a *pi) connect(session int64) (mqtt.Client, <-chan struct{}, error) {
 }
 
 func answered(t mqtt.Token) error {
-	if !t.WaitTimeout(30 * time.Second) {
+	if !t.WaitTimeout(5 * time.Second) {
 		return errors.New("no answer")
 	}
 	return t.Error()

@@ -3,6 +3,7 @@ package systemd_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -233,18 +234,15 @@ func boot(t *testing.T, root, steps string) *booted {
 	return b
 }
 
-// until waits for a line of the steps' output, for as long as they say anything.
+// until waits for a line of the steps' output.
 func (b *booted) until(t *testing.T, line string) {
 	t.Helper()
-	const silence = 4 * time.Minute
-	end, said := time.Now().Add(silence), 0
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
 	for {
 		text, err := os.ReadFile(b.log)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
-		}
-		if len(text) > said {
-			end, said = time.Now().Add(silence), len(text)
 		}
 		for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
 			if strings.HasPrefix(s.Text(), "FAILED") {
@@ -261,7 +259,7 @@ func (b *booted) until(t *testing.T, line string) {
 			}
 		}
 		select {
-		case <-time.After(time.Until(end)):
+		case <-ctx.Done():
 			t.Fatalf("no %q in time:\n%s", line, text)
 		case <-b.ended:
 			text, _ := os.ReadFile(b.log)
